@@ -1,0 +1,164 @@
+package vconn
+
+// CloseWrite ends the outgoing direction: the peer drains what was written, then
+// reads io.EOF. A Write of this end that waits for room fails with
+// ErrPeerClosed. Calling it again does nothing. It fails on a closed end.
+func (c *Conn) CloseWrite() error {
+	p, out := c.pair, c.out
+	p.mu.Lock()
+	if err := c.shutErr(); err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	if !out.ended {
+		out.ended = true
+		c.peer.postReadable()
+	}
+	p.unlockAndTell()
+	out.cond.Broadcast()
+	return nil
+}
+
+// CloseRead gives up the incoming direction: what is buffered is discarded,
+// reads return io.EOF, and the peer's writes fail with ErrPeerClosed. Calling it
+// again does nothing. It fails on a closed end.
+func (c *Conn) CloseRead() error {
+	p, in := c.pair, c.in
+	p.mu.Lock()
+	if err := c.shutErr(); err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	c.refuse()
+	p.unlockAndTell()
+	in.cond.Broadcast()
+	return nil
+}
+
+func (c *Conn) shutErr() error {
+	switch {
+	case c.pair.reset != nil:
+		return c.pair.reset
+	case c.closed:
+		return errShutClosed
+	}
+	return nil
+}
+
+// refuse ends the incoming direction from the reading side. With the lock held.
+func (c *Conn) refuse() {
+	c.in.unpin()
+	c.in.refused = true
+	if n := c.in.drop(); n > 0 {
+		c.peer.postConsumed(n)
+	}
+}
+
+// Close closes this end: CloseWrite and CloseRead in one, after which its
+// operations fail with an error that matches net.ErrClosed. The peer can still
+// read what was written. Closing again, at any moment and in either order with
+// the peer, does nothing. It always returns nil.
+func (c *Conn) Close() error {
+	p := c.pair
+	p.mu.Lock()
+	if c.closed {
+		p.mu.Unlock()
+		return nil
+	}
+	c.refuse()
+	c.out.ended = true
+	c.peer.postReadable()
+	c.close()
+	p.unlockAndTell()
+	p.wakeAll()
+	return nil
+}
+
+// Reset fails both directions at once for both ends, and closes this one; the
+// peer must still close. code is an HTTP/2 error code (RFC 9113, section 7). The
+// first code counts; a later Reset by either end only closes it. Reset is only a
+// Close, too, where both directions have ended and nothing is left to read: what
+// ended well is not made to fail.
+//
+// It returns how many bytes it discarded: in were on their way to this end, out
+// were written by this end and not read by the peer.
+func (c *Conn) Reset(code uint32) (in, out int) {
+	p := c.pair
+	p.mu.Lock()
+	if p.reset == nil && !(c.in.over() && c.out.over()) {
+		p.reset, p.resetBy = &ResetError{Code: code}, c.side
+		c.in.unpin()
+		in, out = c.in.drop(), c.out.drop()
+		c.peer.postConsumed(in)
+		c.peer.postReset()
+	}
+	if !c.closed {
+		c.refuse()
+		if !c.out.ended {
+			c.out.ended = true
+			c.peer.postReadable()
+		}
+		c.close()
+	}
+	p.unlockAndTell()
+	p.wakeAll()
+	return in, out
+}
+
+func (c *Conn) postReset() {
+	if c.events.obs != nil {
+		c.events.peerReset = true
+		c.events.readable = !c.closed
+	}
+}
+
+// close marks this end closed and, when it is the second, ends the connection.
+// With the lock held.
+func (c *Conn) close() {
+	p := c.pair
+	c.closed = true
+	c.in.unpin()
+	c.in.readBy.stop()
+	c.out.writeBy.stop()
+	if !p.bothClosed() {
+		return
+	}
+	for i := range p.ends {
+		p.count(&p.toEnd[i])
+		if p.ends[i].events.obs != nil {
+			p.ends[i].events.closed = true
+		}
+	}
+	p.counters.closed.Add(1)
+}
+
+func (p *pair) bothClosed() bool { return p.ends[active].closed && p.ends[passive].closed }
+
+func (p *pair) wakeAll() {
+	p.toEnd[active].cond.Broadcast()
+	p.toEnd[passive].cond.Broadcast()
+}
+
+// Unread returns how many bytes this end wrote that were discarded without
+// being read: by the peer's CloseRead or Close, or by a Reset. It is final when
+// both ends are closed.
+func (c *Conn) Unread() int {
+	c.pair.mu.Lock()
+	defer c.pair.mu.Unlock()
+	return c.out.unread
+}
+
+// PeerClosed reports whether the peer has called Close or Reset.
+func (c *Conn) PeerClosed() bool {
+	c.pair.mu.Lock()
+	defer c.pair.mu.Unlock()
+	return c.peer.closed
+}
+
+// ResetCause returns what the connection was reset with and whether the peer did
+// it; nil when it was not reset.
+func (c *Conn) ResetCause() (err *ResetError, byPeer bool) {
+	c.pair.mu.Lock()
+	defer c.pair.mu.Unlock()
+	return c.pair.reset, c.pair.reset != nil && c.pair.resetBy != c.side
+}

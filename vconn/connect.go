@@ -1,0 +1,122 @@
+package vconn
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/h2gw/h2gw/pitag"
+)
+
+// An Acceptor runs one transaction on the passive end of a virtual connection.
+// AcceptVConn is called by Connect and must not block: it starts a goroutine, or
+// queues, and returns. It owns the end and must close it. It is called from
+// several goroutines at once.
+type Acceptor interface{ AcceptVConn(*Conn) }
+
+// An AcceptorFunc is a function that is an Acceptor. It is called in the
+// goroutine of Connect and must not block.
+type AcceptorFunc func(*Conn)
+
+// AcceptVConn calls f(c).
+func (f AcceptorFunc) AcceptVConn(c *Conn) { f(c) }
+
+// DefaultBound is how many bytes a direction holds unless Options says
+// otherwise.
+const DefaultBound = 64 << 10
+
+// Options says what Open makes. The zero value is a connection without
+// identity whose target routing decides.
+type Options struct {
+	// Addr is what the active end connects to: its RemoteAddr and the
+	// passive end's LocalAddr. Zero means that routing decides.
+	Addr netip.AddrPort
+	// Identity names the session that the connection belongs to.
+	Identity pitag.Identity
+	// Session is what the connection was opened for; nil means the
+	// Connector's own, if it has one.
+	Session *pitag.Session
+	// Stream is the HTTP/2 stream id; 0 = none.
+	Stream uint32
+	// Txn is the 1-based count of the transaction on its client connection;
+	// 0 = none.
+	Txn uint64
+	// Observer is that of the active end; may be nil.
+	Observer Observer
+	// ActiveToPassive and PassiveToActive are the most bytes each direction
+	// holds; 0 or less means DefaultBound.
+	ActiveToPassive, PassiveToActive int
+}
+
+// A Connector opens virtual connections to one Acceptor. It is safe for
+// concurrent use. Make one with [NewConnector].
+type Connector struct {
+	acceptor Acceptor
+	session  *pitag.Session // of For; nil: none
+	stats    *registry
+	recent   atomic.Pointer[tagCounters] // of the last tag used: there is nearly always one
+}
+
+// NewConnector returns a Connector that gives passive ends to a.
+func NewConnector(a Acceptor) *Connector {
+	return &Connector{acceptor: a, stats: new(registry)}
+}
+
+// For returns a Connector that opens connections for session s: it is what
+// Conn.Session returns, and its client is the passive end's RemoteAddr. The
+// identity is still the caller's to give. It counts into the Stats of c.
+func (c *Connector) For(s *pitag.Session) *Connector {
+	f := &Connector{acceptor: c.acceptor, session: s, stats: c.stats}
+	f.recent.Store(c.recent.Load())
+	return f
+}
+
+// Connect opens a virtual connection to addr without identity: no tag, id 0.
+func (c *Connector) Connect(addr netip.AddrPort) (*Conn, error) {
+	return c.Open(Options{Addr: addr})
+}
+
+// ConnectWithPluginID opens a virtual connection to addr, gives the passive end
+// to the Acceptor, and returns the active end. It does not block and sends
+// nothing: the transaction starts when a request is written. tag may be empty
+// (absent) and id 0 (not set). It fails only when the Connector has no Acceptor.
+//
+// Source: TSHttpConnectWithPluginId.
+func (c *Connector) ConnectWithPluginID(addr netip.AddrPort, tag string, id uint64) (*Conn, error) {
+	return c.Open(Options{Addr: addr, Identity: pitag.Identity{Tag: tag, ID: id}})
+}
+
+// Open is the general form of ConnectWithPluginID.
+func (c *Connector) Open(o Options) (*Conn, error) {
+	if c.acceptor == nil || c.stats == nil {
+		return nil, errNoAcceptor
+	}
+	if o.Session == nil {
+		o.Session = c.session
+	}
+	p := newPair(&o)
+	p.counters = c.countersFor(o.Identity.Tag)
+	p.counters.opened.Add(1)
+	c.acceptor.AcceptVConn(&p.ends[passive])
+	return &p.ends[active], nil
+}
+
+func newPair(o *Options) *pair {
+	p := &pair{identity: o.Identity, addr: o.Addr, session: o.Session, txn: o.Txn, stream: o.Stream}
+	for i := range p.ends {
+		e := &p.ends[i]
+		e.pair, e.side = p, uint8(i)
+		e.peer, e.in, e.out = &p.ends[1-i], &p.toEnd[i], &p.toEnd[1-i]
+		e.in.cond.L = &p.mu
+	}
+	p.toEnd[passive].bound = boundOr(o.ActiveToPassive)
+	p.toEnd[active].bound = boundOr(o.PassiveToActive)
+	p.ends[active].events.obs = o.Observer
+	return p
+}
+
+func boundOr(n int) int {
+	if n <= 0 {
+		return DefaultBound
+	}
+	return n
+}
