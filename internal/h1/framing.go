@@ -1,0 +1,168 @@
+package h1
+
+// A BodyKind says how the end of a body is found.
+type BodyKind uint8
+
+const (
+	NoBody     BodyKind = iota // the message ends with its head
+	Length                     // Content-Length bytes; 0 is a length too
+	Chunked                    // the chunked coding
+	UntilClose                 // until the connection ends; responses only
+)
+
+// String names the kind in lower case.
+func (k BodyKind) String() string {
+	return [...]string{"none", "length", "chunked", "until close"}[k&3]
+}
+
+// A Framing is the body length rule of one message, RFC 9112 section 6.3. Length is
+// the number of bytes for Kind Length, else 0. The zero value is "no body".
+type Framing struct {
+	Kind   BodyKind
+	Length int64
+}
+
+// framingFields is what the fields that decide about framing say.
+type framingFields struct {
+	te, cl int // field lines
+	coding []byte
+	length []byte
+}
+
+func (f *Fields) framing() (ff framingFields) {
+	for _, l := range f.lines {
+		switch {
+		case l.nameLen == uint32(len("content-length")) && EqualFold(f.name(l), "content-length"):
+			ff.cl++
+			ff.length = f.value(l)
+		case l.nameLen == uint32(len("transfer-encoding")) && EqualFold(f.name(l), "transfer-encoding"):
+			ff.te++
+			ff.coding = f.value(l)
+		}
+	}
+	return ff
+}
+
+// parse applies what requests and responses have in common. known is false when
+// neither field is there.
+func (ff framingFields) parse(http10 bool) (f Framing, known bool, err *ProtocolError) {
+	switch {
+	case ff.te > 0 && ff.cl > 0:
+		// RFC 9112 section 6.1: ought to be handled as an error.
+		return f, true, refuse(400, "both Content-Length and Transfer-Encoding")
+	case ff.te > 0 && http10:
+		// Section 6.1: its framing is faulty; somebody in between may not know it.
+		return f, true, refuse(400, "Transfer-Encoding in an HTTP/1.0 message")
+	case ff.te > 1:
+		return f, true, refuse(400, "more than one Transfer-Encoding")
+	case ff.te == 1:
+		return Framing{Kind: Chunked}, true, checkCoding(ff.coding)
+	case ff.cl > 1:
+		// RFC 9110 section 8.6 lets identical values be taken as one; we do not.
+		return f, true, refuse(400, "more than one Content-Length")
+	case ff.cl == 1:
+		n, err := parseLength(ff.length)
+		return Framing{Kind: Length, Length: n}, true, err
+	}
+	return f, false, nil
+}
+
+// checkCoding takes exactly "chunked" in any case (RFC 9112 section 6.1 and 7). Of
+// what else may be there, codings we do not know are 501; a chunked that is repeated,
+// not last or has parameters is an error of the framing.
+func checkCoding(v []byte) *ProtocolError {
+	if EqualFold(v, "chunked") {
+		return nil
+	}
+	chunked := false
+	for member, rest, more := nextMember(v); more; member, rest, more = nextMember(rest) {
+		switch {
+		case chunked:
+			return refuse(400, "chunked is not the last transfer coding, or there twice")
+		case EqualFold(member, "chunked"):
+			chunked = true
+		case !ValidName(member):
+			return refuse(400, "Transfer-Encoding is not a list of plain transfer codings")
+		}
+	}
+	if len(trimOWS(v)) == 0 || v[0] == ',' || v[len(v)-1] == ',' {
+		return refuse(400, "Transfer-Encoding has an empty member")
+	}
+	return refuse(501, "a transfer coding other than chunked")
+}
+
+// parseLength takes digits only (RFC 9110 section 8.6): no sign, no list, and not so
+// many that the number could overflow.
+func parseLength(v []byte) (int64, *ProtocolError) {
+	if len(v) == 0 || !allIn(v, isDigit) {
+		return 0, refuse(400, "Content-Length is not a number")
+	}
+	if len(v) > 18 {
+		return 0, refuse(400, "Content-Length is too large a number")
+	}
+	n := int64(0)
+	for _, c := range v {
+		n = n*10 + int64(c-'0')
+	}
+	return n, nil
+}
+
+// RequestFraming says how long the body of a request is (RFC 9112 section 6.3, rules
+// 3, 4, 6 and 7). The error is a *ProtocolError with 400 or 501; the end of such a
+// message is unknown, so its connection cannot be used again.
+func RequestFraming(h *RequestHead) (Framing, error) {
+	f, _, err := h.Fields.framing().parse(h.http10)
+	if err != nil {
+		return Framing{}, err
+	}
+	return f, nil
+}
+
+// ResponseFraming says how long the body of a response to a request with that method
+// is (RFC 9112 section 6.3). The error is a *ProtocolError with 502.
+func ResponseFraming(h *ResponseHead, method string) (Framing, error) {
+	ff := h.Fields.framing()
+	if method == "CONNECT" && h.status/100 == 2 {
+		// A tunnel; RFC 9110 section 9.3.6 says to ignore both fields.
+		return Framing{}, nil
+	}
+	f, known, err := ff.parse(h.http10)
+	if err != nil {
+		return Framing{}, err.AsOrigin()
+	}
+	switch {
+	case h.status < 200 || h.status == 204:
+		// RFC 9110 section 8.6 and RFC 9112 section 6.1 forbid both fields. "0" is
+		// common and harmless; anything else announces bytes that are not ours to read.
+		if known && f != (Framing{Kind: Length}) {
+			return Framing{}, refuse(502, "a body announced by a response that has none")
+		}
+		return Framing{}, nil
+	case method == "HEAD" || h.status == 304:
+		return Framing{}, nil // the fields describe what a GET would get
+	case known:
+		return f, nil
+	}
+	return Framing{Kind: UntilClose}, nil
+}
+
+// RequestKeepAlive reports whether the client wants to send another request on the
+// connection (RFC 9112 section 9.3).
+func RequestKeepAlive(h *RequestHead) bool { return h.Fields.keepAlive(h.http10) }
+
+// ResponseKeepAlive reports whether the origin keeps the connection open. Whether it
+// can be used again depends on the framing too: UntilClose never can.
+func ResponseKeepAlive(h *ResponseHead) bool { return h.Fields.keepAlive(h.http10) }
+
+func (f *Fields) keepAlive(http10 bool) bool {
+	keep := !http10
+	for i := f.find("connection", 0); i >= 0; i = f.find("connection", i+1) {
+		for m, rest, more := nextMember(f.value(f.lines[i])); more; m, rest, more = nextMember(rest) {
+			if EqualFold(m, "close") {
+				return false
+			}
+			keep = keep || EqualFold(m, "keep-alive")
+		}
+	}
+	return keep
+}

@@ -1,0 +1,85 @@
+package h1
+
+import "strconv"
+
+// The writers append to dst and return it. They cannot fail, since heads and fields
+// cannot be malformed. All write version HTTP/1.1, whatever was received: it tells
+// what we can do, not what our peer's peer could (RFC 9110 section 2.5).
+
+// AppendRequestHead appends the request line, the fields and the empty line.
+func AppendRequestHead(dst []byte, h *RequestHead) []byte {
+	if h.method == "" {
+		dst = append(dst, "GET"...)
+	}
+	dst = append(dst, h.method...)
+	dst = append(dst, ' ')
+	if h.targetLen == 0 {
+		dst = append(dst, '/')
+	}
+	dst = append(dst, h.line[:h.targetLen]...)
+	dst = append(dst, " HTTP/1.1\r\n"...)
+	return append(appendFields(dst, &h.Fields), "\r\n"...)
+}
+
+// AppendResponseHead appends the status line, the fields and the empty line.
+func AppendResponseHead(dst []byte, h *ResponseHead) []byte {
+	if h.status == 0 {
+		dst = append(dst, "HTTP/1.1 500 Internal Server Error\r\n"...)
+		return append(appendFields(dst, &h.Fields), "\r\n"...)
+	}
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(h.status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, h.reason...)
+	dst = append(dst, "\r\n"...)
+	return append(appendFields(dst, &h.Fields), "\r\n"...)
+}
+
+func appendFields(dst []byte, f *Fields) []byte {
+	for _, l := range f.lines {
+		dst = appendField(dst, f.name(l), f.value(l))
+	}
+	return dst
+}
+
+func appendField(dst, name, value []byte) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
+}
+
+// AppendChunkHeader appends the size line of a chunk; size bytes of data and a CRLF
+// have to follow. A size of 0 or less appends nothing: it would end the body.
+func AppendChunkHeader(dst []byte, size int) []byte {
+	if size <= 0 {
+		return dst
+	}
+	dst = strconv.AppendInt(dst, int64(size), 16)
+	return append(dst, "\r\n"...)
+}
+
+// AppendChunk appends a whole chunk. Empty data appends nothing: it would end the
+// body.
+func AppendChunk(dst, data []byte) []byte {
+	if len(data) == 0 {
+		return dst
+	}
+	dst = append(AppendChunkHeader(dst, len(data)), data...)
+	return append(dst, "\r\n"...)
+}
+
+// AppendLastChunk appends the last chunk, the trailer fields (nil for none) and the
+// empty line behind them. Fields that a trailer section must not have are left out
+// (ForbiddenTrailer).
+func AppendLastChunk(dst []byte, trailers *Fields) []byte {
+	dst = append(dst, "0\r\n"...)
+	if trailers != nil {
+		for _, l := range trailers.lines {
+			if name := trailers.name(l); !ForbiddenTrailer(name) {
+				dst = appendField(dst, name, trailers.value(l))
+			}
+		}
+	}
+	return append(dst, "\r\n"...)
+}
