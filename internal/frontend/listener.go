@@ -1,0 +1,211 @@
+package frontend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Frontend owns the listening sockets and the connections accepted on them.
+// Make one with Listen. Its methods are safe for concurrent use.
+type Frontend struct {
+	cfg       Config
+	listeners []net.Listener
+	handler   Handler
+	admission *admission
+
+	stop  chan struct{} // closed by Close
+	close sync.Once
+	loops sync.WaitGroup // accept loops
+	conns sync.WaitGroup // accepted connections
+}
+
+// Listen opens every listener of cfg, or none: on an error, which says what
+// address, why, and what would be right, nothing is left open. Connections
+// queue in the kernel until Serve is called.
+func Listen(cfg Config) (*Frontend, error) {
+	if len(cfg.Listeners) == 0 {
+		return nil, errors.New("no listener is configured: give at least one address to listen on")
+	}
+	f := newFrontend(cfg)
+	lc := net.ListenConfig{KeepAlive: -1, Control: inheritedOptions}
+	for _, l := range cfg.Listeners {
+		ln, err := lc.Listen(context.Background(), "tcp", l.Addr)
+		if err != nil {
+			f.closeListeners()
+			return nil, listenError(l, err)
+		}
+		f.listeners = append(f.listeners, ln)
+	}
+	return f, nil
+}
+
+// newFrontend is Listen without the sockets, for tests that bring their own.
+func newFrontend(cfg Config) *Frontend {
+	if cfg.Handshake == 0 {
+		cfg.Handshake = DefaultHandshake
+	}
+	if cfg.Preface == 0 {
+		cfg.Preface = DefaultPreface
+	}
+	if cfg.MaxSessions == 0 {
+		cfg.MaxSessions = DefaultMaxSessions
+	}
+	return &Frontend{cfg: cfg, admission: newAdmission(cfg.MaxSessions, cfg.MaxPerClient), stop: make(chan struct{})}
+}
+
+// listenError says which of the things that can be wrong with a listening
+// address is.
+func listenError(l ListenerConfig, err error) error {
+	var (
+		dns  *net.DNSError
+		addr *net.AddrError
+		hint string
+	)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "the address is in use: stop what listens there, or choose another port (port 0 takes a free one)"
+	case errors.Is(err, syscall.EACCES):
+		hint = "permission denied: ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher port or grant it"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "the address is not one of this machine: use one that is, or :PORT for all"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		hint = "the name or port is not known: use host:port with a number, such as 127.0.0.1:8443"
+	case errors.As(err, &addr) || errors.As(err, &dns):
+		hint = fmt.Sprintf("%v: use host:port, such as 127.0.0.1:8443 or [::1]:8443", rootError(err))
+	default:
+		hint = rootError(err).Error()
+	}
+	return fmt.Errorf("cannot listen on %q (listener %s): %s", l.Addr, l.Name, hint)
+}
+
+// rootError strips the layers that repeat the address.
+func rootError(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// Addr returns the address the named listener is bound to, with the real port
+// where 0 was asked for; nil when there is no such listener.
+func (f *Frontend) Addr(name string) net.Addr {
+	for i, l := range f.cfg.Listeners {
+		if l.Name == name && i < len(f.listeners) {
+			return f.listeners[i].Addr()
+		}
+	}
+	return nil
+}
+
+// Serve starts accepting and returns at once. It is called once.
+func (f *Frontend) Serve(h Handler) {
+	f.handler = h
+	for i, ln := range f.listeners {
+		f.loops.Add(1)
+		go f.acceptLoop(ln, &f.cfg.Listeners[i])
+	}
+}
+
+// Close stops accepting. Connections already accepted go on, those in a
+// handshake included. It returns when no accept loop runs; later calls return
+// at once.
+func (f *Frontend) Close() {
+	f.close.Do(func() {
+		close(f.stop)
+		f.closeListeners()
+	})
+	f.loops.Wait()
+}
+
+func (f *Frontend) closeListeners() {
+	for _, ln := range f.listeners {
+		ln.Close()
+	}
+}
+
+// Wait returns when every accepted connection has ended, or with ctx's error
+// when ctx ends first. Call Close before it.
+func (f *Frontend) Wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { f.conns.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Abort closes the sockets of all connections still open. It does not wait.
+func (f *Frontend) Abort() { f.admission.closeAll() }
+
+// Open returns the number of client connections now held, those in a handshake
+// included.
+func (f *Frontend) Open() int { return f.admission.open() }
+
+// acceptLoop does nothing but accept: everything that can wait for the client
+// happens in the connection's own goroutine.
+func (f *Frontend) acceptLoop(ln net.Listener, cfg *ListenerConfig) {
+	defer f.loops.Done()
+	var pause backoff
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			if f.stopped() {
+				return
+			}
+			// Out of file descriptors or memory, or a connection that was gone
+			// before it was accepted. None of these is an end of the listener,
+			// and the first ones pass only when other connections close.
+			if pause.first() && f.cfg.OnAcceptError != nil {
+				f.cfg.OnAcceptError(cfg.Name, err)
+			}
+			if !pause.wait(f.stop) {
+				return
+			}
+			continue
+		}
+		pause.reset()
+		f.conns.Add(1)
+		go f.handle(c, cfg, time.Now())
+	}
+}
+
+func (f *Frontend) stopped() bool {
+	select {
+	case <-f.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// A backoff spaces out retries of a failing accept: 5 ms, doubling up to 1 s.
+type backoff struct{ d time.Duration }
+
+const (
+	backoffMin = 5 * time.Millisecond
+	backoffMax = time.Second
+)
+
+func (b *backoff) first() bool { return b.d == 0 }
+func (b *backoff) reset()      { b.d = 0 }
+
+// wait sleeps for the next interval; false means stop was closed meanwhile.
+func (b *backoff) wait(stop <-chan struct{}) bool {
+	b.d = min(max(2*b.d, backoffMin), backoffMax)
+	t := time.NewTimer(b.d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-stop:
+		return false
+	}
+}
