@@ -1,0 +1,213 @@
+package origin
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// States of a conn. Only Abort and Release compete.
+const (
+	stateIdle int32 = iota
+	stateInUse
+	stateAborted
+)
+
+// A conn is one origin connection, and the Exchange of the request that has it:
+// the object lives as long as the connection, so that a reuse allocates
+// nothing.
+type conn struct {
+	endpoint *Endpoint
+	raw      net.Conn // the transport
+	nc       net.Conn // what HTTP is spoken on: raw, or TLS over it
+	sock     *socket  // raw, if it is a kernel socket
+	probe    *probe   // between TLS and raw, if raw is a kernel socket
+	info     Info
+
+	state  atomic.Int32
+	broken atomic.Bool // a read or write failed, or it became a tunnel
+	rd, wd lazyDeadline
+
+	// Of the goroutine that reads.
+	buf    *buffer // nil: nothing buffered
+	r, w   int     // buf.b[r:w] is unread
+	filled bool    // the last read took all there was room for
+
+	// Of the pool.
+	idleTick uint32
+	watcher  *watcher
+}
+
+var _ Exchange = (*conn)(nil)
+
+// begin makes the connection an exchange.
+func (c *conn) begin(reused bool) {
+	c.info.Reused = reused
+	if reused {
+		c.info.ConnectStart, c.info.ConnectEnd = time.Time{}, time.Time{}
+	}
+	c.state.Store(stateInUse)
+}
+
+func (c *conn) Info() Info { return c.info }
+
+func (c *conn) Write(p []byte) (int, error) {
+	sent := 0
+	for {
+		n, err := c.nc.Write(p[sent:])
+		sent += n
+		if err == nil {
+			return sent, nil
+		}
+		// TLS arms at once: crypto/tls cannot go on after a write timed out.
+		if c.nc == c.raw && c.retry(&c.wd, writeSide{c}, err) {
+			continue
+		}
+		c.broken.Store(true)
+		return sent, c.fail(err)
+	}
+}
+
+func (c *conn) Buffered() []byte {
+	if c.buf == nil {
+		return nil
+	}
+	return c.buf.b[c.r:c.w]
+}
+
+func (c *conn) Discard(n int) {
+	if n < 0 || n > c.w-c.r {
+		panic("origin: Discard of more than is buffered")
+	}
+	c.r += n
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+}
+
+func (c *conn) Fill() error {
+	if err := c.room(); err != nil {
+		return err
+	}
+	for {
+		space := c.buf.b[c.w:]
+		n, err := c.nc.Read(space)
+		c.w += n
+		c.filled = n == len(space)
+		switch {
+		case n > 0:
+			return nil // an error shows again at the next read
+		case err != nil && !c.retry(&c.rd, readSide{c}, err):
+			if !errors.Is(err, os.ErrDeadlineExceeded) { // reading may go on after that
+				c.broken.Store(true)
+			}
+			return c.fail(err)
+		}
+	}
+}
+
+// room makes space in the buffer for a read: a first buffer, what was discarded
+// moved out of the way, or a larger buffer.
+func (c *conn) room() error {
+	switch {
+	case c.buf == nil:
+		c.buf = getBuffer(0)
+	case c.w == 0:
+		if c.filled && c.buf.class < bodyClass { // a long body: fewer, larger reads
+			class := c.buf.class + 1
+			c.buf.put()
+			c.buf = getBuffer(class)
+		}
+	case c.r > 0 && len(c.buf.b)-c.w < len(c.buf.b)/2:
+		c.w = copy(c.buf.b, c.buf.b[c.r:c.w])
+		c.r = 0
+	}
+	if c.w < len(c.buf.b) {
+		if limit := c.endpoint.group.cfg.MaxBuffer; c.w-c.r >= limit {
+			return ErrBufferFull
+		}
+		return nil
+	}
+	return c.grow()
+}
+
+// grow moves a full buffer's bytes (r is 0) to one of the next class.
+func (c *conn) grow() error {
+	class := c.buf.class + 1
+	if class == len(bufferClasses) || c.w >= c.endpoint.group.cfg.MaxBuffer {
+		return ErrBufferFull
+	}
+	larger := getBuffer(class)
+	copy(larger.b, c.buf.b[:c.w])
+	c.buf.put()
+	c.buf = larger
+	return nil
+}
+
+// retry says whether an operation is to be tried again: it met a lazy deadline
+// that was not yet due. An abort that came before the new deadline was armed
+// has closed the connection, so that the next try sees it.
+func (c *conn) retry(d *lazyDeadline, side deadliner, err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && !d.expired(side)
+}
+
+// fail tells an abort from what it did to the connection.
+func (c *conn) fail(err error) error {
+	if c.state.Load() == stateAborted {
+		return ErrAborted
+	}
+	return err
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error { return c.rd.set(readSide{c}, t) }
+
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if c.nc != c.raw {
+		return c.wd.force(writeSide{c}, t)
+	}
+	return c.wd.set(writeSide{c}, t)
+}
+
+func (c *conn) NetConn() net.Conn {
+	c.broken.Store(true)
+	c.rd.drop(readSide{c}, false)
+	c.wd.drop(writeSide{c}, false)
+	return c.nc
+}
+
+// Abort closes the transport, not TLS: an alert could block behind a full send
+// buffer.
+func (c *conn) Abort() {
+	if c.state.CompareAndSwap(stateInUse, stateAborted) {
+		c.raw.Close()
+	}
+}
+
+func (c *conn) Release(reusable bool) {
+	e := c.endpoint
+	keep := reusable && !c.broken.Load() && c.r == c.w
+	if c.buf != nil {
+		c.buf.put()
+		c.buf, c.r, c.w = nil, 0, 0
+	}
+	c.filled = false
+	switch {
+	case c.state.CompareAndSwap(stateInUse, stateIdle):
+	case c.state.CompareAndSwap(stateAborted, stateIdle):
+		keep = false
+	default:
+		panic("origin: exchange released twice")
+	}
+	e.load.Add(-1)
+	if keep && c.park() && e.pool.put(c) {
+		return
+	}
+	c.raw.Close()
+	e.pool.drop()
+}
+
+// closeIdle closes a connection nobody uses; over TLS with an alert, which
+// cannot block long on a connection at rest.
+func (c *conn) closeIdle() { c.nc.Close() }

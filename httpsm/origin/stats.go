@@ -1,0 +1,77 @@
+package origin
+
+import "sync/atomic"
+
+// EndpointStats is a snapshot of one endpoint's counters.
+type EndpointStats struct {
+	// Endpoint is the address as configured.
+	Endpoint string
+	// Active and Idle count connections: in use or being made, and kept unused.
+	Active, Idle int
+	// Waiting counts requests waiting because MaxConns are in use.
+	Waiting int
+	// InFlight counts requests from Get to Release.
+	InFlight int
+	// Connects counts attempts by result: "ok" and the Kinds.
+	Connects map[string]uint64
+	// Requests counts exchanges handed out, Reused those among them on a
+	// connection that had served before.
+	Requests, Reused uint64
+	// IdleClosed counts kept connections that the origin was found to have
+	// closed at reuse; IdleUnexpected those closed because bytes had arrived.
+	IdleClosed, IdleUnexpected uint64
+	// Healthy is false while the last connects failed.
+	Healthy bool
+}
+
+// connectResults is the closed set of results; the index is the counter's.
+var connectResults = [...]Kind{"ok", KindRefused, KindTimeout, KindTLS, KindDNS, KindLimit, KindCanceled, KindOther}
+
+// counters are an endpoint's, all atomic.
+type counters struct {
+	connects                   [len(connectResults)]atomic.Uint64
+	requests, reused           atomic.Uint64
+	idleClosed, idleUnexpected atomic.Uint64
+}
+
+// connect counts one attempt.
+func (c *counters) connect(result Kind) {
+	for i, r := range connectResults {
+		if r == result {
+			c.connects[i].Add(1)
+			return
+		}
+	}
+}
+
+// Stats returns a snapshot of every endpoint: configured ones in order, then
+// those of EndpointFor in no order.
+func (g *Group) Stats() []EndpointStats {
+	var out []EndpointStats
+	for _, e := range g.all() {
+		out = append(out, e.Stats())
+	}
+	return out
+}
+
+// Stats returns a snapshot of the endpoint's counters.
+func (e *Endpoint) Stats() EndpointStats {
+	active, idle, waiting := e.pool.counts()
+	s := EndpointStats{
+		Endpoint:       e.cfg.Addr,
+		Active:         active,
+		Idle:           idle,
+		Waiting:        waiting,
+		InFlight:       int(e.load.Load()),
+		Connects:       make(map[string]uint64, len(connectResults)),
+		Requests:       e.counters.requests.Load(),
+		Reused:         e.counters.reused.Load(),
+		IdleClosed:     e.counters.idleClosed.Load(),
+		IdleUnexpected: e.counters.idleUnexpected.Load(),
+		Healthy:        e.health.ok(),
+	}
+	for i, r := range connectResults {
+		s.Connects[string(r)] = e.counters.connects[i].Load()
+	}
+	return s
+}
