@@ -5,7 +5,13 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
+
+// closeGrace is how long a connection may take to its first request once no more
+// are accepted. Browsers open connections ahead of need: those would otherwise
+// hold up a drain for the whole handshake timeout.
+const closeGrace = time.Second
 
 // An admission decides whether one more client connection fits and knows all
 // sockets that are open, so that Abort can close them. It is the one owner of
@@ -14,13 +20,14 @@ type admission struct {
 	max, perClient int // not positive: no bound
 
 	mu      sync.Mutex
-	conns   map[net.Conn]struct{}
+	conns   map[net.Conn]bool  // true: its protocol is not known yet
 	clients map[netip.Addr]int // only kept when perClient bounds
 	aborted bool
+	hurry   bool
 }
 
 func newAdmission(max, perClient int) *admission {
-	a := &admission{max: max, perClient: perClient, conns: make(map[net.Conn]struct{})}
+	a := &admission{max: max, perClient: perClient, conns: make(map[net.Conn]bool)}
 	if perClient > 0 {
 		a.clients = make(map[netip.Addr]int)
 	}
@@ -40,7 +47,7 @@ func (a *admission) enter(c net.Conn, client netip.Addr) error {
 	case a.perClient > 0 && a.clients[key] >= a.perClient:
 		return fmt.Errorf("%d connections are open from %v, the limit (limits.sessions_per_client)", a.perClient, key)
 	}
-	a.conns[c] = struct{}{}
+	a.conns[c] = true
 	if a.clients != nil {
 		a.clients[key]++
 	}
@@ -58,6 +65,40 @@ func (a *admission) leave(c net.Conn, client netip.Addr) {
 	}
 	if a.clients[key]--; a.clients[key] <= 0 {
 		delete(a.clients, key)
+	}
+}
+
+// begin bounds the time that c may take until its protocol is known; not
+// positive: no bound.
+func (a *admission) begin(c net.Conn, limit time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hurry && (limit <= 0 || limit > closeGrace) {
+		limit = closeGrace
+	}
+	if limit > 0 {
+		c.SetDeadline(time.Now().Add(limit))
+	}
+}
+
+// identified ends what begin began. It holds the lock so that hurryUp cannot
+// set its deadline on a connection that is served by then.
+func (a *admission) identified(c net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.conns[c] = false
+	c.SetDeadline(time.Time{})
+}
+
+// hurryUp leaves connections whose protocol is not known yet closeGrace.
+func (a *admission) hurryUp() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hurry = true
+	for c, waiting := range a.conns {
+		if waiting {
+			c.SetDeadline(time.Now().Add(closeGrace))
+		}
 	}
 }
 

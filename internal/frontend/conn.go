@@ -57,12 +57,12 @@ func (f *Frontend) identify(c net.Conn, l *ListenerConfig, info *Info) (served n
 // records of a batch into one write.
 func (f *Frontend) handshake(c net.Conn, cfg *tls.Config, info *Info) (net.Conn, Reason, error) {
 	info.Tried = true
-	setDeadline(c, f.cfg.Handshake)
+	f.admission.begin(c, f.cfg.Handshake)
 	tc := tls.Server(c, cfg)
 	if err := tc.HandshakeContext(context.Background()); err != nil {
 		return nil, handshakeReason(err), explainHandshake(c, err)
 	}
-	c.SetDeadline(time.Time{})
+	f.admission.identified(c)
 	state := tc.ConnectionState()
 	info.TLS = &state
 	info.Protocol = ProtoHTTP1
@@ -114,12 +114,6 @@ func abortConn(c net.Conn) {
 		l.SetLinger(0)
 	}
 	c.Close()
-}
-
-func setDeadline(c net.Conn, d time.Duration) {
-	if d > 0 {
-		c.SetDeadline(time.Now().Add(d))
-	}
 }
 
 // addrPort converts the address of a TCP connection; anything else is zero.

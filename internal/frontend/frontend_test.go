@@ -556,6 +556,26 @@ func TestCloseLetsConnectionsGoOnAndAbortEndsThem(t *testing.T) {
 	}
 }
 
+func TestCloseLeavesSilentConnectionsASecond(t *testing.T) {
+	for _, conf := range []*tls.Config{nil, TLSConfig(testCert)} {
+		synctest.Test(t, func(t *testing.T) {
+			f, h, ln := bubble(Config{Handshake: time.Hour, Preface: time.Hour}, conf)
+			client, server := net.Pipe()
+			ln.ch <- server
+			go io.Copy(io.Discard, client)
+			synctest.Wait()
+			start := time.Now()
+			f.Close()
+			<-h.changed
+			if time.Since(start) != time.Second {
+				t.Errorf("the silent connection was closed after %v", time.Since(start))
+			}
+			client.Close()
+			f.Wait(t.Context())
+		})
+	}
+}
+
 func TestAPanicInTheHandshakeCostsOneConnection(t *testing.T) {
 	cfg := TLSConfig()
 	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("bad callback") }

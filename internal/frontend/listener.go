@@ -112,15 +112,16 @@ func (f *Frontend) Serve(h Handler) {
 	}
 }
 
-// Close stops accepting. Connections already accepted go on, those in a
-// handshake included. It returns when no accept loop runs; later calls return
-// at once.
+// Close stops accepting. Connections being served go on; those not so far yet, in
+// their handshake or silent, have a second to get there. It returns when no
+// accept loop runs; later calls return at once.
 func (f *Frontend) Close() {
 	f.close.Do(func() {
 		close(f.stop)
 		f.closeListeners()
 	})
 	f.loops.Wait()
+	f.admission.hurryUp()
 }
 
 func (f *Frontend) closeListeners() {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 )
 
 // preface is what an HTTP/2 client sends first (RFC 9113, 3.4). It was chosen
@@ -25,7 +24,7 @@ var sniffBuffers = sync.Pool{New: func() any { return new([sniffSize]byte) }}
 // An HTTP/1.1 request differs in its first bytes, so it is never kept waiting.
 // The returned connection delivers what was read here first.
 func (f *Frontend) sniff(c net.Conn, info *Info) (net.Conn, Reason, error) {
-	setDeadline(c, f.cfg.Preface)
+	f.admission.begin(c, f.cfg.Preface)
 	buf := sniffBuffers.Get().(*[sniffSize]byte)
 	n := 0
 	for {
@@ -33,7 +32,7 @@ func (f *Frontend) sniff(c net.Conn, info *Info) (net.Conn, Reason, error) {
 		n += m
 		proto, known := classify(buf[:n])
 		if known && proto != "" {
-			c.SetDeadline(time.Time{})
+			f.admission.identified(c)
 			info.Protocol = proto
 			return &replayConn{Conn: c, buf: buf, end: n}, "", nil
 		}
