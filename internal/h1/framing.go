@@ -24,9 +24,10 @@ type Framing struct {
 
 // framingFields is what the fields that decide about framing say.
 type framingFields struct {
-	te, cl int // field lines
-	coding []byte
-	length []byte
+	te, cl     int // field lines
+	coding     []byte
+	length     []byte
+	badTrailer bool // Trailer announces a framing field
 }
 
 func (f *Fields) framing() (ff framingFields) {
@@ -38,6 +39,8 @@ func (f *Fields) framing() (ff framingFields) {
 		case l.nameLen == uint32(len("transfer-encoding")) && EqualFold(f.name(l), "transfer-encoding"):
 			ff.te++
 			ff.coding = f.value(l)
+		case l.nameLen == uint32(len("trailer")) && EqualFold(f.name(l), "trailer"):
+			ff.badTrailer = ff.badTrailer || announcesFraming(f.value(l))
 		}
 	}
 	return ff
@@ -55,6 +58,8 @@ func (ff framingFields) parse(http10 bool) (f Framing, known bool, err *Protocol
 		return f, true, refuse(400, "Transfer-Encoding in an HTTP/1.0 message")
 	case ff.te > 1:
 		return f, true, refuse(400, "more than one Transfer-Encoding")
+	case ff.te == 1 && ff.badTrailer:
+		return f, true, refuse(400, "Trailer announces a framing field")
 	case ff.te == 1:
 		return Framing{Kind: Chunked}, true, checkCoding(ff.coding)
 	case ff.cl > 1:
@@ -65,6 +70,18 @@ func (ff framingFields) parse(http10 bool) (f Framing, known bool, err *Protocol
 		return Framing{Kind: Length, Length: n}, true, err
 	}
 	return f, false, nil
+}
+
+// announcesFraming reports whether a Trailer value names what decides about framing.
+// RFC 9110 section 6.5.1 keeps those out of trailers; to announce one can only be
+// meant for a reader that would heed it.
+func announcesFraming(trailer []byte) bool {
+	for m, rest, more := nextMember(trailer); more; m, rest, more = nextMember(rest) {
+		if EqualFold(m, "content-length") || EqualFold(m, "transfer-encoding") || EqualFold(m, "trailer") {
+			return true
+		}
+	}
+	return false
 }
 
 // checkCoding takes exactly "chunked" in any case (RFC 9112 section 6.1 and 7). Of
