@@ -200,3 +200,30 @@ func BenchmarkAppendChunk(b *testing.B) {
 		out = AppendChunk(out[:0], data)
 	}
 }
+
+func BenchmarkLowerName(b *testing.B) {
+	for _, name := range []string{"Date", "Content-Type", "X-Own-Name"} {
+		b.Run(name, func(b *testing.B) {
+			n := []byte(name)
+			b.ReportAllocs()
+			for b.Loop() {
+				LowerName(n)
+			}
+		})
+	}
+}
+
+func BenchmarkRemoveHopByHop(b *testing.B) {
+	var src, f Fields
+	for i := range 12 {
+		src.Add(fmt.Sprint("X-Field-Number-", i), "value")
+	}
+	src.Add("Connection", "keep-alive")
+	b.ReportAllocs()
+	for b.Loop() {
+		f.CopyFrom(&src)
+		if err := RemoveHopByHop(&f, false); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -43,7 +43,10 @@ const (
 // What Trailers returned before is invalid.
 func (r *BodyReader) Reset(f Framing, lim Limits) {
 	r.trailers.Reset()
-	*r = BodyReader{kind: f.Kind, left: f.Length, lim: lim.orDefault(), trailers: r.trailers}
+	*r = BodyReader{kind: f.Kind, lim: lim.orDefault(), trailers: r.trailers}
+	if f.Kind == Length {
+		r.left = max(0, f.Length)
+	}
 }
 
 // Next looks at the input in and returns the body bytes at its front, a part of in

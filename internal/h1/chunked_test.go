@@ -197,3 +197,30 @@ func TestChunksWritten(t *testing.T) {
 		t.Errorf("without trailers %q", s)
 	}
 }
+
+func TestTruncationKeepsItsNameForOrigins(t *testing.T) {
+	err := ErrShortBody.AsOrigin()
+	if err.Status != 502 || ErrShortBody.Status != 400 || !errors.Is(err, ErrTruncated) || !errors.Is(err, ErrShortBody) || errors.Is(err, ErrNoLastChunk) {
+		t.Errorf("%+v", err)
+	}
+	if errors.Is(refuse(400, "x"), ErrTruncated) {
+		t.Error("any refusal is taken for a truncation")
+	}
+}
+
+func TestABodyReaderIsUsedAgain(t *testing.T) {
+	var r BodyReader
+	r.Reset(Framing{Kind: Chunked}, Limits{})
+	r.Next([]byte("0\r\nA: b\r\nHost: c\r\n\r\n"))
+	r.Reset(Framing{Kind: Chunked, Length: 9}, Limits{})
+	if r.Done() || r.Trailers().Len() != 0 || r.Dropped() != 0 {
+		t.Error("something of the body before is left")
+	}
+	if data, n, err := r.Next([]byte("2\r\nhi")); string(data) != "hi" || n != 5 || err != nil {
+		t.Errorf("%q, %d, %v", data, n, err)
+	}
+	r.Reset(Framing{Kind: Length, Length: -1}, Limits{})
+	if data, n, err := r.Next([]byte("x")); len(data) != 0 || n != 0 || err != nil || !r.Done() {
+		t.Error("a length below zero is not an empty body")
+	}
+}

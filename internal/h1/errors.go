@@ -18,8 +18,12 @@ type ProtocolError struct {
 // Error returns the reason with the name of the protocol in front.
 func (e *ProtocolError) Error() string { return "http/1.1: " + e.Reason }
 
-// Is makes every kind of truncation match ErrTruncated.
-func (e *ProtocolError) Is(target error) bool { return target == ErrTruncated && e.truncated }
+// Is makes every kind of truncation match ErrTruncated, and its own variable also
+// after AsOrigin.
+func (e *ProtocolError) Is(target error) bool {
+	t, ok := target.(*ProtocolError)
+	return ok && e.truncated && t.truncated && (target == ErrTruncated || t.Reason == e.Reason)
+}
 
 // AsOrigin returns e as an error about an origin's message: the same reason with
 // status 502 (RFC 9110 section 15.6.3). The receiver is not changed.

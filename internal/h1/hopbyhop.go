@@ -19,8 +19,23 @@ func nextMember(list []byte) (member, rest []byte, ok bool) {
 	return nil, nil, false
 }
 
-// hopByHop are the fields that mean this connection only (RFC 9110 section 7.6.1).
-var hopByHop = nameSet("connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade")
+// isHopByHop reports whether a field means this connection only (RFC 9110 section
+// 7.6.1). Asked for each field of each message, so the length decides most of it.
+func isHopByHop(name []byte) bool {
+	switch len(name) {
+	case 2:
+		return EqualFold(name, "te")
+	case 7:
+		return EqualFold(name, "upgrade")
+	case 10:
+		return EqualFold(name, "connection") || EqualFold(name, "keep-alive")
+	case 16:
+		return EqualFold(name, "proxy-connection")
+	case 17:
+		return EqualFold(name, "transfer-encoding")
+	}
+	return false
+}
 
 // endToEnd are fields that must not be named in Connection, since they are meant for
 // all recipients (RFC 9110 section 7.6.1). Dropping one because a client says so
@@ -56,7 +71,7 @@ func RemoveHopByHop(f *Fields, keepTE bool) error {
 	kept := f.lines[:0]
 	for _, l := range f.lines {
 		name := f.name(l)
-		if _, ok := hopByHop.find(name); !ok && !anyFold(named[:n], name) {
+		if !isHopByHop(name) && !anyFold(named[:n], name) {
 			kept = append(kept, l)
 		}
 	}

@@ -23,34 +23,43 @@ var commonNames = nameSet(
 	"x-xss-protection",
 )
 
-// longestCommon bounds the stack buffer a name is lower-cased in for a lookup.
-const longestCommon = 32
+// A names is a set of lower-case names, looked up in any case without allocating and
+// without lower-casing first: a hash table with open addressing, filled once. A map
+// costs three times as much, for each field of each message.
+type names [1 << nameBits]string
 
-// A names finds the one string for a lower-case name.
-type names map[string]string
+const nameBits = 8
 
-func nameSet(list ...string) names {
-	m := make(names, len(list))
+func nameSet(list ...string) *names {
+	t := new(names)
 	for _, n := range list {
-		if len(n) > longestCommon {
-			panic("h1: longer than longestCommon: " + n)
+		i := slotOf([]byte(n))
+		for t[i] != "" {
+			i = (i + 1) % len(t)
 		}
-		m[n] = n
+		t[i] = n
 	}
-	return m
+	return t
 }
 
-// find looks name up in any case, without allocating.
-func (m names) find(name []byte) (string, bool) {
-	var buf [longestCommon]byte
-	if len(name) > len(buf) {
-		return "", false
+// slotOf mixes the length and three letters, which tell names apart well enough.
+func slotOf(name []byte) int {
+	n := len(name)
+	if n == 0 {
+		return 0
 	}
-	for i, c := range name {
-		buf[i] = lower[c]
+	h := uint32(lower[name[0]]) | uint32(lower[name[n/2]])<<8 | uint32(lower[name[n-1]])<<16 | uint32(n)<<24
+	return int(h * 0x9e3779b1 >> (32 - nameBits))
+}
+
+// find returns the one string of the set for name.
+func (t *names) find(name []byte) (string, bool) {
+	for i := slotOf(name); t[i] != ""; i = (i + 1) % len(t) {
+		if EqualFold(name, t[i]) {
+			return t[i], true
+		}
 	}
-	s, ok := m[string(buf[:len(name)])]
-	return s, ok
+	return "", false
 }
 
 // LowerName returns name in lower case as a string that is valid for ever, without an
