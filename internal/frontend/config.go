@@ -87,7 +87,8 @@ const (
 	ReasonPrefaceTimeout   Reason = "preface_timeout"   // Config.Preface
 	ReasonGarbage          Reason = "garbage"           // the first bytes are of no known protocol
 	ReasonClosed           Reason = "closed"            // the client closed without having said anything
-	ReasonAborted          Reason = "aborted"           // Frontend.Abort, or a panic in the frontend
+	ReasonAborted          Reason = "aborted"           // Frontend.Abort
+	ReasonPanic            Reason = "panic"             // a fault of ours; err has the stack
 )
 
 // A Handler takes over connections. Its methods are called from one goroutine

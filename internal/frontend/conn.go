@@ -41,7 +41,7 @@ func (f *Frontend) handle(c net.Conn, l *ListenerConfig, now time.Time) {
 func (f *Frontend) identify(c net.Conn, l *ListenerConfig, info *Info) (served net.Conn, reason Reason, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			served, reason, err = nil, ReasonAborted, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			served, reason, err = nil, ReasonPanic, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
 	if l.TLS != nil {

@@ -589,7 +589,7 @@ func TestAPanicInTheHandshakeCostsOneConnection(t *testing.T) {
 	if err := c.Handshake(); err == nil {
 		t.Error("handshake succeeded")
 	}
-	if r := h.lastRefusal(t); r.reason != ReasonAborted || !strings.Contains(r.err.Error(), "bad callback") {
+	if r := h.lastRefusal(t); r.reason != ReasonPanic || !strings.Contains(r.err.Error(), "bad callback") {
 		t.Errorf("got %s: %v", r.reason, r.err)
 	}
 	f.Close()

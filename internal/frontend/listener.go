@@ -75,8 +75,10 @@ func listenError(l ListenerConfig, err error) error {
 		hint = "the address is not one of this machine: use one that is, or :PORT for all"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		hint = "the name or port is not known: use host:port with a number, such as 127.0.0.1:8443"
-	case errors.As(err, &addr) || errors.As(err, &dns):
-		hint = fmt.Sprintf("%v: use host:port, such as 127.0.0.1:8443 or [::1]:8443", rootError(err))
+	case errors.As(err, &addr):
+		hint = addr.Err + ": use host:port, such as 127.0.0.1:8443 or [::1]:8443"
+	case errors.As(err, &dns):
+		hint = fmt.Sprintf("%v: use host:port, such as 127.0.0.1:8443", dns)
 	default:
 		hint = rootError(err).Error()
 	}
