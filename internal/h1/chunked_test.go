@@ -40,6 +40,7 @@ func TestChunkedBodies(t *testing.T) {
 		{"zeros in front", "0005\r\nhello\r\n000\r\n\r\n", "hello", ""},
 		{"data that looks like framing", "7\r\n0\r\n\r\n5\r\r\n0\r\n\r\n", "0\r\n\r\n5\r", ""},
 		{"extensions", "5;a=b;c=\"d e\"\r\nhello\r\n0;x\r\n\r\n", "hello", ""},
+		{"bounds are per line", strings.Repeat("00001;"+strings.Repeat("e", 200)+"\r\nx\r\n", 40) + "0\r\n\r\n", strings.Repeat("x", 40), ""},
 		{"trailers", "0\r\nA: b\r\nC:d \r\n\r\n", "", "A=b|C=d"},
 		{"forbidden trailers are dropped", "0\r\nContent-Length: 5\r\nA: b\r\nHOST: x\r\nAuthorization: x\r\nTransfer-Encoding: chunked\r\n\r\n", "", "A=b"},
 	}
@@ -96,6 +97,7 @@ var refusedChunks = []refusal{
 	{"too many trailers", "0\r\n" + strings.Repeat("A: b\r\n", 129) + "\r\n", 431},
 	{"too many trailers, all dropped", "0\r\n" + strings.Repeat("Host: b\r\n", 129) + "\r\n", 431},
 	{"too large a trailer section", "0\r\n" + strings.Repeat("A: "+strings.Repeat("b", 1020)+"\r\n", 64) + "\r\n", 431},
+	{"a trailer that fills the limit and is not complete", "0\r\nA: " + strings.Repeat("b", 64<<10-3), 431},
 	{"too large a trailer that never ends", "0\r\nA: " + strings.Repeat("b", 64<<10), 431},
 }
 

@@ -208,6 +208,8 @@ func TestLimitsOfRequestHeads(t *testing.T) {
 		{"a byte over the target limit", Limits{Target: 20}, head, 414},
 		{"the head limit while the head is incomplete", Limits{Head: 64}, line + "A: " + strings.Repeat("b", 64), 431},
 		{"the head limit inside the request line", Limits{Head: 16}, "GET /" + strings.Repeat("b", 64), 431},
+		{"a head that fills the limit and is not complete", Limits{Head: len(head)}, head[:len(head)-2] + "A:", 431},
+		{"a request line that fills the limit", Limits{Head: 8}, "GET /aaa", 431},
 		{"the field limit while the head is incomplete", Limits{Fields: 1}, line + host + "A", 431},
 		{"the target limit while the line is incomplete", Limits{Target: 9}, "GET /aaaaaaaaa", 414},
 		{"the target limit counts before the head's", Limits{Head: 64, Target: 9}, "GET /" + strings.Repeat("b", 99), 414},
@@ -270,6 +272,42 @@ func TestATargetMayBeSetToTheHeadsOwnPath(t *testing.T) {
 		want := string(h.Path())
 		if err := h.SetTarget(h.Path()); err != nil || string(h.Target()) != want || string(h.Authority()) != "h" {
 			t.Fatalf("target %q, authority %q, error %v; want %q", h.Target(), h.Authority(), err, want)
+		}
+	}
+}
+
+func TestAResetHeadRemembersNothing(t *testing.T) {
+	var h RequestHead
+	if _, err := ParseRequestHead(&h, []byte("GET http://h?c HTTP/1.0\r\nHost: h\r\n\r\n"), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	h.Reset()
+	if h.Method() != "" || len(h.Target()) != 0 || len(h.Authority()) != 0 || len(h.Path()) != 0 || h.Minor() != 1 || h.Fields.Len() != 0 {
+		t.Errorf("%s %s %s %s %d %s", h.Method(), h.Target(), h.Authority(), h.Path(), h.Minor(), fieldText(&h.Fields))
+	}
+	if s := string(AppendRequestHead(nil, &h)); s != "GET / HTTP/1.1\r\n\r\n" {
+		t.Errorf("an empty head is written as %q", s)
+	}
+}
+
+func TestReasonsNameTheRule(t *testing.T) {
+	const start = "GET / HTTP/1.1\r\n" + host
+	for head, want := range map[string]string{
+		start + "A: b\r\n c\r\n":         "folded",
+		"GET / HTTP/1.1\r\n " + host:     "between the start line",
+		start + "A : b\r\n":              "behind a field name",
+		start + "A: b\n":                 "bare LF",
+		start + "A: b\rc":                "bare CR",
+		start + "A: b\x00":               "NUL",
+		"GET / HTTP/1.1\r\nA: b\r\n\r\n": "no Host",
+		"GET http://u@h/ HTTP/1.1\r\n":   "userinfo",
+		"GET /#":                         "fragment",
+		"\r\n\r\n":                       "more than one empty line",
+	} {
+		var h RequestHead
+		_, err := ParseRequestHead(&h, []byte(head), Limits{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want it to say %q", head, err, want)
 		}
 	}
 }

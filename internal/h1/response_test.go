@@ -95,3 +95,17 @@ func TestSetStatusChecks(t *testing.T) {
 		t.Errorf("reason %q, error %v", h.Reason(), err)
 	}
 }
+
+func TestAResetResponseHeadRemembersNothing(t *testing.T) {
+	var h ResponseHead
+	if _, err := ParseResponseHead(&h, []byte("HTTP/1.0 404 Gone?\r\nA: b\r\n\r\n"), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	h.Reset()
+	if h.Status() != 0 || len(h.Reason()) != 0 || h.Minor() != 1 || h.Fields.Len() != 0 {
+		t.Errorf("%d %q %d %s", h.Status(), h.Reason(), h.Minor(), fieldText(&h.Fields))
+	}
+	if s := string(AppendResponseHead(nil, &h)); s != "HTTP/1.1 500 Internal Server Error\r\n\r\n" {
+		t.Errorf("an empty head is written as %q", s)
+	}
+}
