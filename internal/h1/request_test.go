@@ -177,7 +177,7 @@ func TestAcceptedRequests(t *testing.T) {
 					t.Errorf("%s is %q, want %q", what, got[i], want[i])
 				}
 			}
-			if minor := strings.Index(c.head, "HTTP/1.1") >= 0; minor != (h.Minor() == 1) {
+			if minor := strings.Contains(c.head, "HTTP/1.1"); minor != (h.Minor() == 1) {
 				t.Errorf("Minor is %d", h.Minor())
 			}
 		})
