@@ -183,6 +183,36 @@ func TestBytesRightBehindTheResponseEndTheConnection(t *testing.T) {
 	}
 }
 
+// Part of a TLS record could be the first half of a response that nobody asked
+// for.
+func TestHalfATLSRecordEndsTheConnection(t *testing.T) {
+	speak := make(chan chan bool, 1)
+	serve := func(nc net.Conn) {
+		tc, ok := nc.(*tls.Conn)
+		if readRequest(nc) && ok {
+			io.WriteString(nc, response)
+			done := <-speak
+			tc.NetConn().Write([]byte("\x17\x03\x03\x00\x40half"))
+			done <- true
+			nc.Read(make([]byte, 1))
+		}
+	}
+	eachTransport(t, serve, func(t *testing.T, e *Endpoint) {
+		if !e.TLS() || e.group.cfg.Dial != nil {
+			t.Skip("kernel sockets with TLS only: a watcher waits for whole records")
+		}
+		use(t, e)
+		done := make(chan bool)
+		speak <- done
+		<-done
+		x := get(t, e, false)
+		if x.Info().Reused || e.Stats().IdleUnexpected != 1 {
+			t.Errorf("reused %v, %+v", x.Info().Reused, e.Stats())
+		}
+		x.Release(false)
+	})
+}
+
 // settle waits until what the origin has sent is there to be seen: loopback
 // delivers at once, but a watcher's goroutine must have run.
 func settle(t *testing.T, e *Endpoint) {

@@ -157,13 +157,15 @@ func TestTLSFailures(t *testing.T) {
 		"reset":             {script(func(c *testkit.OriginConn) { c.ReadN(1); c.Reset() }), pool, "origin.test", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := groupOf(t, tc.origin(t), func(c *Config) {
+			o := tc.origin(t)
+			g := groupOf(t, o, func(c *Config) {
 				c.Endpoints[0].TLS, c.Endpoints[0].ServerName = true, tc.server
 				c.TLS = &tls.Config{RootCAs: tc.roots}
 			})
 			if err := wantError(t, g, KindTLS); !strings.Contains(err.Error(), tc.hint) {
 				t.Errorf("%v; want %q in it", err, tc.hint)
 			}
+			<-o.Conn(1).Done() // it saw the connection closed
 		})
 	}
 }
