@@ -1,0 +1,32 @@
+// Package h2session is the HTTP/2 server side of one client connection: frames
+// in, one virtual connection per stream, frames out.
+//
+// A [Server] serves connections. Each one is a session: two goroutines around a
+// machine that holds the protocol (RFC 9113) and does no I/O.
+//
+//	client ──► readLoop ──► machine ──► vconn ──► transaction (HTTP/1.1)
+//	client ◄── writeLoop ◄── machine ◄── vconn ◄──────┘
+//
+// The read loop decodes header blocks, asks the machine what a frame means, and
+// writes the request into the stream's virtual connection as an HTTP/1.1
+// message. The write loop takes control frames from the machine, then one slice
+// of each stream that has something to say, in turn, reading the HTTP/1.1
+// response from the virtual connection; a batch of up to 64 KiB is one Write.
+//
+// Who owns what:
+//
+//	connection's read side, HPACK decoder, header block     read loop
+//	stream states, windows, ready list, control frames      Session.mu
+//	HPACK encoder, response decoding, batch, conn.Write     write loop
+//	buffers of the virtual connections                      vconn
+//
+// Lock order: Session.mu, then those of vconn. Because vconn calls observers,
+// none of its methods but Peek is called while Session.mu is held.
+//
+// Backpressure: the credit of a DATA byte returns to the client when the
+// transaction reads it, and a response byte leaves the virtual connection when
+// the client's windows allow it.
+//
+// The package never knows what runs behind a virtual connection: it meets the
+// HTTP/1.1 transaction only through [vconn.Connector].
+package h2session

@@ -1,0 +1,138 @@
+package h2session
+
+import (
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/h2gw/h2gw/pitag"
+)
+
+// A Refusal is a stream that was refused before a transaction existed. It is
+// reported so that it gets its access line: every stream of a session has
+// exactly one, from a transaction or from here.
+type Refusal struct {
+	Session *pitag.Session
+	Stream  uint32 // HTTP/2 stream id
+	Txn     uint64 // 1-based count of the stream on its session
+	// Method, Host, Path and UserAgent are what is known of the request: they
+	// may be empty, and hold visible characters and spaces only.
+	Method, Host, Path, UserAgent string
+	Status                        int    // sent to the client; 0 when the stream was reset
+	H2Error                       string // RFC spelling of the code when the stream was reset; else ""
+	Outcome                       string // http_request_error, gateway_draining, ...
+	Reason                        string
+	Time                          time.Time
+}
+
+// Outcomes of refusals: RFC 9209's names where it has one.
+const (
+	outcomeRequestError  = "http_request_error"
+	outcomeRequestDenied = "http_request_denied"
+	outcomeDraining      = "gateway_draining"
+	outcomeInternal      = "proxy_internal_error"
+)
+
+// Stats are counts over all sessions of a Server, those that have ended
+// included.
+type Stats struct {
+	Sessions, Streams   int64             // open now
+	FramesIn, FramesOut map[string]uint64 // by type, RFC spelling; "UNKNOWN" for others
+	ResetsIn, ResetsOut map[string]uint64 // RST_STREAM by code, RFC spelling; "UNKNOWN" for others
+	GoAways             map[GoAway]uint64
+	Panics              uint64
+	// Stalled is how long responses waited, by where: "stream_window" and
+	// "session_window" until the client opened its window, "socket" for
+	// writes that took longer than a millisecond.
+	Stalled map[string]time.Duration
+}
+
+// A GoAway is a kind of GOAWAY frame: Direction "in" or "out", Code in RFC
+// spelling, and Cause, the pitag.Cause it was sent for or "client" when received.
+type GoAway struct{ Direction, Code, Cause string }
+
+// Places where a response can wait, in the order of stallNames.
+const (
+	stallNone = iota
+	stallStream
+	stallSession
+	stallSocket
+	stallKinds
+)
+
+var stallNames = [stallKinds]string{stallStream: "stream_window", stallSession: "session_window", stallSocket: "socket"}
+
+const (
+	frameKinds = 11 // the ten types of RFC 9113 and one for all others
+	codeKinds  = 15 // the fourteen codes of RFC 9113 and one for all others
+)
+
+// counters are a session's share of Stats. Session.mu guards them; being plain
+// integers per session, they cost the hot path no shared cache line.
+type counters struct {
+	framesIn, framesOut [frameKinds]uint64
+	resetsIn, resetsOut [codeKinds]uint64
+	stalled             [stallKinds]time.Duration
+	goAways             []GoAway // a session sees a handful
+}
+
+func (c *counters) frameIn(t http2.FrameType)  { c.framesIn[min(int(t), frameKinds-1)]++ }
+func (c *counters) frameOut(t http2.FrameType) { c.framesOut[min(int(t), frameKinds-1)]++ }
+func (c *counters) resetIn(code Code)          { c.resetsIn[min(int(code), codeKinds-1)]++ }
+func (c *counters) resetOut(code Code)         { c.resetsOut[min(int(code), codeKinds-1)]++ }
+
+func (c *counters) add(o *counters) {
+	for i := range c.framesIn {
+		c.framesIn[i] += o.framesIn[i]
+		c.framesOut[i] += o.framesOut[i]
+	}
+	for i := range c.resetsIn {
+		c.resetsIn[i] += o.resetsIn[i]
+		c.resetsOut[i] += o.resetsOut[i]
+	}
+	for i := range c.stalled {
+		c.stalled[i] += o.stalled[i]
+	}
+}
+
+// addTo adds c to s, whose maps it makes as needed.
+func (c *counters) addTo(s *Stats) {
+	for i := range c.framesIn {
+		addCount(&s.FramesIn, frameName(i), c.framesIn[i])
+		addCount(&s.FramesOut, frameName(i), c.framesOut[i])
+	}
+	for i := range c.resetsIn {
+		addCount(&s.ResetsIn, codeName(Code(i)), c.resetsIn[i])
+		addCount(&s.ResetsOut, codeName(Code(i)), c.resetsOut[i])
+	}
+	for i, d := range c.stalled {
+		if i != stallNone {
+			s.Stalled[stallNames[i]] += d
+		}
+	}
+}
+
+func addCount(m *map[string]uint64, name string, n uint64) {
+	if *m == nil {
+		*m = make(map[string]uint64)
+	}
+	if n > 0 {
+		(*m)[name] += n
+	}
+}
+
+func frameName(i int) string {
+	if i >= frameKinds-1 {
+		return "UNKNOWN"
+	}
+	return http2.FrameType(i).String()
+}
+
+// codeName is the RFC's spelling; metrics need a closed set, so codes that the
+// RFC does not know share one name.
+func codeName(c Code) string {
+	if c >= codeKinds-1 {
+		return "UNKNOWN"
+	}
+	return c.String()
+}

@@ -1,0 +1,199 @@
+package h2session
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/net/http2"
+)
+
+// The read loop's view of frames: what section 6 of RFC 9113 says about each
+// payload. What a frame means for the session is the machine's business.
+
+const preface = http2.ClientPreface
+
+// readPreface checks the client's connection preface (RFC 9113, section 3.4).
+// The SETTINGS behind it are checked with the frames.
+func (s *Session) readPreface() error {
+	for i := 0; i < len(preface); i++ {
+		// A byte at a time, so that what is not HTTP/2 is not waited for.
+		c, err := s.in.next(1)
+		if err != nil {
+			return err
+		}
+		if c[0] != preface[i] {
+			return s.fault(connError(codeProtocol, "no HTTP/2 connection preface"))
+		}
+	}
+	return nil
+}
+
+// recvFrame acts on one frame.
+func (s *Session) recvFrame(f *frame) error {
+	if err := s.admit(f); err != nil {
+		return err
+	}
+	switch f.typ {
+	case http2.FrameData:
+		return s.onData(f)
+	case http2.FrameHeaders:
+		return s.onHeaders(f)
+	case http2.FrameContinuation:
+		return s.onContinuation(f)
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	return s.onControl(f)
+}
+
+// admit counts the frame, holds the reader back while too many answers wait for
+// the client to read them, and checks the order of frames.
+func (s *Session) admit(f *frame) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.m
+	for len(m.ctrl) > maxControl && m.phase != closing {
+		s.reader.Wait()
+	}
+	if m.phase == closing {
+		return errClosing
+	}
+	m.count.frameIn(f.typ)
+	switch {
+	case !m.settingsSeen && (f.typ != http2.FrameSettings || f.flags.Has(http2.FlagSettingsAck)):
+		return connError(codeProtocol, "the first frame is not SETTINGS")
+	case s.block.id != 0 && (f.typ != http2.FrameContinuation || f.id != s.block.id):
+		return connError(codeProtocol, "a header block is interrupted")
+	case s.block.id == 0 && f.typ == http2.FrameContinuation:
+		return connError(codeProtocol, "CONTINUATION without HEADERS")
+	}
+	return nil
+}
+
+func (s *Session) onData(f *frame) error {
+	if f.id == 0 {
+		return connError(codeProtocol, "DATA on stream 0")
+	}
+	length := len(f.payload)
+	if err := f.unpad(); err != nil {
+		return err
+	}
+	end := f.flags.Has(http2.FlagDataEndStream)
+	st, err := s.judgeData(f.id, length, len(f.payload), end)
+	if err != nil || st == nil {
+		return err
+	}
+	s.recvBody(st, f.payload, end)
+	return nil
+}
+
+func (s *Session) judgeData(id uint32, length, data int, end bool) (*stream, error) {
+	s.mu.Lock()
+	defer s.unlock()
+	return s.m.recvData(id, length, data, end)
+}
+
+func (s *Session) onHeaders(f *frame) error {
+	if f.id == 0 {
+		return connError(codeProtocol, "HEADERS on stream 0")
+	}
+	if err := f.unpad(); err != nil {
+		return err
+	}
+	selfDep := false
+	if f.flags.Has(http2.FlagHeadersPriority) {
+		if len(f.payload) < 5 {
+			return connError(codeFrameSize, "HEADERS too short for its priority")
+		}
+		selfDep = dependency(f.payload) == f.id
+		f.payload = f.payload[5:]
+	}
+	s.block.begin(f.id, f.flags.Has(http2.FlagHeadersEndStream), selfDep)
+	return s.onFragment(f)
+}
+
+func (s *Session) onContinuation(f *frame) error {
+	s.block.frames++
+	return s.onFragment(f)
+}
+
+func (s *Session) onFragment(f *frame) error {
+	if err := s.block.fragment(f.payload); err != nil {
+		return err
+	}
+	if f.flags.Has(http2.FlagHeadersEndHeaders) {
+		return s.endBlock()
+	}
+	s.mu.Lock()
+	if s.m.headSince.IsZero() {
+		s.m.headSince = s.in.now
+		s.m.remind(s.in.now, s.cfg.headTimeout())
+	}
+	s.unlock()
+	return nil
+}
+
+// onControl acts on the frames that concern the machine alone. With the lock
+// held.
+func (s *Session) onControl(f *frame) error {
+	m, now, p := s.m, s.in.now, f.payload
+	switch f.typ {
+	case http2.FramePriority:
+		if len(p) != 5 {
+			return frameSize(f, "PRIORITY")
+		}
+		return m.recvPriority(f.id, dependency(p))
+	case http2.FrameRSTStream:
+		if len(p) != 4 {
+			return connError(codeFrameSize, "RST_STREAM is not 4 bytes")
+		}
+		return m.recvReset(f.id, Code(binary.BigEndian.Uint32(p)), now)
+	case http2.FrameSettings:
+		return s.onSettings(f)
+	case http2.FramePushPromise:
+		return connError(codeProtocol, "PUSH_PROMISE from a client")
+	case http2.FramePing:
+		if len(p) != 8 {
+			return connError(codeFrameSize, "PING is not 8 bytes")
+		}
+		if f.id != 0 {
+			return connError(codeProtocol, "PING on a stream")
+		}
+		m.recvPing(f.flags.Has(http2.FlagPingAck), [8]byte(p), now)
+	case http2.FrameGoAway:
+		if len(p) < 8 {
+			return connError(codeFrameSize, "GOAWAY is too short")
+		}
+		if f.id != 0 {
+			return connError(codeProtocol, "GOAWAY on a stream")
+		}
+		m.recvGoAway(Code(binary.BigEndian.Uint32(p[4:])))
+	case http2.FrameWindowUpdate:
+		if len(p) != 4 {
+			return connError(codeFrameSize, "WINDOW_UPDATE is not 4 bytes")
+		}
+		return m.recvWindow(f.id, binary.BigEndian.Uint32(p)&(1<<31-1), now)
+	}
+	return nil // unknown types are ignored (RFC 9113, section 4.1)
+}
+
+func (s *Session) onSettings(f *frame) error {
+	ack := f.flags.Has(http2.FlagSettingsAck)
+	switch {
+	case f.id != 0:
+		return connError(codeProtocol, "SETTINGS on a stream")
+	case ack && len(f.payload) > 0, len(f.payload)%6 != 0:
+		return connError(codeFrameSize, "SETTINGS of a wrong size")
+	case ack:
+		s.m.recvSettingsAck()
+		return nil
+	}
+	return s.m.recvSettings(f.payload, s.in.now)
+}
+
+// frameSize is FRAME_SIZE_ERROR for the stream where that is known, and else for
+// the session.
+func frameSize(f *frame, what string) error {
+	return connError(codeFrameSize, what+" of a wrong size")
+}
+
+func dependency(p []byte) uint32 { return binary.BigEndian.Uint32(p) & (1<<31 - 1) }

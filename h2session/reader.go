@@ -1,0 +1,168 @@
+package h2session
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// A frameReader reads frames from the connection. It belongs to the read loop.
+//
+// It reads as much as there is and parses in place. http2.Framer would read each
+// header and each payload by itself and make an object of most frames; the rules
+// for payloads are applied where the frames are received.
+type frameReader struct {
+	conn  net.Conn
+	buf   []byte // buf[r:w] is read and not used
+	r, w  int
+	small []byte             // what buf is for a session with little to say
+	large *[largeBuffer]byte // what it is for one that uploads
+	last  int                // bytes of the last Read
+	total uint64             // bytes read
+	now   time.Time          // of the last Read: near enough for every timeout, and cheap
+}
+
+const (
+	// A session that only gets requests and acknowledgements, or nothing,
+	// makes do with a small buffer.
+	smallBuffer = 2 << 10
+	// Holds one frame of the default size whole, and more.
+	largeBuffer = 32 << 10
+)
+
+var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+
+func newFrameReader(conn net.Conn, now time.Time) frameReader {
+	small := make([]byte, smallBuffer)
+	return frameReader{conn: conn, small: small, buf: small, now: now}
+}
+
+// next returns the next n bytes, valid until the next call. The error is io.EOF
+// only when the connection ended before the first of them.
+func (f *frameReader) next(n int) ([]byte, error) {
+	for f.w-f.r < n {
+		if err := f.fill(n); err != nil {
+			if err == io.EOF && f.w > f.r {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+	p := f.buf[f.r : f.r+n]
+	f.r += n
+	return p, nil
+}
+
+// fill reads once, with room for n bytes from r on.
+func (f *frameReader) fill(n int) error {
+	switch {
+	case n > len(f.buf):
+		f.grow(n)
+	case f.r == f.w:
+		f.r, f.w = 0, 0
+		f.shrink(n)
+	case f.r+n > len(f.buf):
+		f.w = copy(f.buf, f.buf[f.r:f.w])
+		f.r = 0
+	}
+	got, err := f.conn.Read(f.buf[f.w:])
+	f.w += got
+	f.last = got
+	f.total += uint64(got)
+	f.now = time.Now()
+	if got > 0 {
+		if f.w == len(f.buf) && len(f.buf) == smallBuffer {
+			f.grow(largeBuffer) // more is coming than small reads are good for
+		}
+		return nil
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+// grow moves on to a buffer of at least n bytes.
+func (f *frameReader) grow(n int) {
+	old, was := f.buf, f.large
+	if n <= largeBuffer {
+		f.large = largeBuffers.Get().(*[largeBuffer]byte)
+		f.buf = f.large[:]
+	} else {
+		f.large = nil
+		f.buf = make([]byte, n)
+	}
+	f.w = copy(f.buf, old[f.r:f.w])
+	f.r = 0
+	if was != nil {
+		largeBuffers.Put(was)
+	}
+}
+
+// shrink gives a large buffer back before a wait that may be long: that for a
+// frame header, when all was used and little came last.
+func (f *frameReader) shrink(n int) {
+	if n != frameHeaderLen || f.last > smallBuffer || len(f.buf) == smallBuffer {
+		return
+	}
+	f.release()
+	f.buf = f.small
+}
+
+func (f *frameReader) release() {
+	if f.large != nil {
+		largeBuffers.Put(f.large)
+		f.large = nil
+	}
+	f.buf, f.r, f.w = nil, 0, 0
+}
+
+// A frame is one frame as read. payload is valid until the next frame is read.
+type frame struct {
+	typ     http2.FrameType
+	flags   http2.Flags
+	id      uint32
+	payload []byte
+}
+
+// frame reads the next frame; its payload has at most limit bytes.
+func (f *frameReader) frame(limit int) (frame, error) {
+	h, err := f.next(frameHeaderLen)
+	if err != nil {
+		return frame{}, err
+	}
+	fr := frame{
+		typ:   http2.FrameType(h[3]),
+		flags: http2.Flags(h[4]),
+		id:    binary.BigEndian.Uint32(h[5:]) & (1<<31 - 1), // the first bit means nothing
+	}
+	n := int(h[0])<<16 | int(h[1])<<8 | int(h[2])
+	if n > limit {
+		return fr, connError(codeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE")
+	}
+	fr.payload, err = f.next(n)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fr, err
+}
+
+// unpad strips the padding of DATA and HEADERS (RFC 9113, section 6.1).
+func (fr *frame) unpad() error {
+	if !fr.flags.Has(http2.FlagDataPadded) { // the same bit for HEADERS
+		return nil
+	}
+	if len(fr.payload) == 0 {
+		return connError(codeFrameSize, "padded frame without a pad length")
+	}
+	pad := int(fr.payload[0])
+	if pad >= len(fr.payload) {
+		return connError(codeProtocol, "padding longer than the frame")
+	}
+	fr.payload = fr.payload[1 : len(fr.payload)-pad]
+	return nil
+}

@@ -1,0 +1,307 @@
+package h2session
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/h2gw/h2gw/internal/h1"
+	"github.com/h2gw/h2gw/vconn"
+)
+
+// The read loop's way from a header block and DATA to HTTP/1.1 text in a virtual
+// connection. Nothing here is called with Session.mu held.
+
+// endBlock acts on a complete header block.
+func (s *Session) endBlock() error {
+	b, id, end := s.block, s.block.id, s.block.end
+	if err := b.finish(); err != nil {
+		return err
+	}
+	st, verdict, txn, err := s.judgeHeaders(id, end)
+	if err != nil {
+		return err
+	}
+	switch verdict {
+	case headersOpen:
+		return s.openStream(st, txn)
+	case headersTrailers:
+		return s.recvTrailers(st)
+	case headersRefused:
+		r := s.refusal(id, txn)
+		r.H2Error, r.Outcome, r.Reason = codeRefusedStream.String(), outcomeRequestDenied, "too many streams"
+		if s.isLeaving() {
+			r.Outcome, r.Reason = outcomeDraining, "the session is being closed"
+		}
+		s.refuse(r)
+	}
+	return nil
+}
+
+func (s *Session) judgeHeaders(id uint32, end bool) (*stream, headersVerdict, uint64, error) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.m.headSince = time.Time{}
+	st, verdict, err := s.m.recvHeaders(id, end, s.in.now)
+	return st, verdict, s.m.opened, err
+}
+
+// openStream answers the request that opened st, or gives it to a transaction.
+func (s *Session) openStream(st *stream, txn uint64) error {
+	b, req := s.block, &s.req
+	switch {
+	case b.longTarget && b.bad == "":
+		return s.reply(st, txn, 414, outcomeRequestError, "request target too long")
+	case b.tooMany && b.bad == "":
+		return s.reply(st, txn, 431, outcomeRequestError, "request head too large")
+	case b.pseudo[pseudoMethod] == "CONNECT" && b.bad == "":
+		return s.reply(st, txn, 501, outcomeRequestDenied, "CONNECT is not served")
+	}
+	if reason := req.build(b); reason != "" {
+		r := s.refusal(st.id, txn)
+		r.H2Error, r.Outcome, r.Reason = codeProtocol.String(), outcomeRequestError, reason
+		s.countRefused()
+		s.refuse(r)
+		return streamError(st.id, codeProtocol, reason)
+	}
+	st.request = requestBody{chunked: req.chunked, length: req.length}
+	st.resp.head = b.pseudo[pseudoMethod] == "HEAD"
+	s.text = h1.AppendRequestHead(s.text[:0], &req.head)
+	return s.connect(st, txn, s.text)
+}
+
+// connect opens st's virtual connection and writes the request's head into it.
+func (s *Session) connect(st *stream, txn uint64, head []byte) error {
+	s.mu.Lock()
+	st.sess, st.opening = s, true
+	end := st.state != open
+	s.mu.Unlock()
+	c, err := s.connector.Open(vconn.Options{
+		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess,
+		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)),
+	})
+	s.connected(st, c, len(head))
+	if err != nil {
+		r := s.refusal(st.id, txn)
+		r.H2Error, r.Outcome, r.Reason = codeInternal.String(), outcomeInternal, err.Error()
+		s.countRefused()
+		s.refuse(r)
+		return streamError(st.id, codeInternal, "no virtual connection")
+	}
+	if !end && st.request.length == 0 {
+		// Complete as HTTP/1.1, but not as HTTP/2 until END_STREAM comes.
+		st.request.hold(head[len(head)-1])
+		head = head[:len(head)-1]
+	}
+	s.put(st, head)
+	if end {
+		c.CloseWrite()
+	}
+	return nil
+}
+
+// connected joins st and its virtual connection; nil when none could be made.
+func (s *Session) connected(st *stream, c *vconn.Conn, head int) {
+	s.mu.Lock()
+	defer s.unlock()
+	m := s.m
+	st.opening = false
+	if c == nil {
+		if st.zombie {
+			st.zombie = false
+			m.zombies--
+		}
+		return
+	}
+	st.conn, st.resp.src = c, c
+	st.live = true
+	m.live++
+	st.overhead = head
+	if st.state == closed { // while Open ran, when there was nothing to reset
+		m.ops.add(op{conn: c, kind: opReset, code: codeCancel})
+	}
+	if st.again {
+		m.wake(st)
+	}
+}
+
+// bound is the room that st's request needs at most, so that writing it never
+// waits: its head, the largest window (a DATA byte takes up to six bytes as a
+// chunk of its own), trailers, and the last chunk.
+func (s *Session) bound(st *stream, head int) int {
+	window := max(s.cfg.streamWindow(), defaultWindow)
+	if st.request.chunked {
+		window *= 6
+	}
+	return head + window + s.cfg.requestHead() + 64
+}
+
+// recvBody passes DATA on that the machine has accepted.
+func (s *Session) recvBody(st *stream, data []byte, end bool) {
+	b := &st.request
+	if st.conn == nil || b.discarded {
+		s.discard(st)
+		return
+	}
+	switch {
+	case b.chunked:
+		s.text = s.text[:0]
+		if len(data) > 0 {
+			s.text = h1.AppendChunk(s.text, data)
+		}
+		if end {
+			s.text = h1.AppendLastChunk(s.text, nil)
+		}
+		s.put(st, s.text)
+	case !end && b.got == b.length && len(data) > 0:
+		// The origin must not see a complete request before we know that
+		// it is one: more DATA would make it malformed.
+		b.hold(data[len(data)-1])
+		s.put(st, data[:len(data)-1])
+	default:
+		s.put(st, data)
+	}
+	if end {
+		s.endBody(st)
+	}
+}
+
+// recvTrailers ends a request with trailers. A body with content-length has no
+// place for them in HTTP/1.1; they are dropped.
+func (s *Session) recvTrailers(st *stream) error {
+	b := &st.request
+	if s.block.tooMany {
+		return streamError(st.id, codeCalm, "trailers too large")
+	}
+	if reason := s.block.trailers(&s.fields); reason != "" {
+		return streamError(st.id, codeProtocol, reason)
+	}
+	if err := b.account(st.id, 0, true); err != nil {
+		return err
+	}
+	if st.conn != nil && !b.discarded && b.chunked {
+		s.text = h1.AppendLastChunk(s.text[:0], &s.fields)
+		s.put(st, s.text)
+	}
+	s.endBody(st)
+	return nil
+}
+
+// endBody tells the transaction that the request is complete.
+func (s *Session) endBody(st *stream) {
+	b := &st.request
+	if st.conn != nil {
+		if b.hasHeld {
+			b.hasHeld = false
+			s.put(st, []byte{b.held})
+		}
+		st.conn.CloseWrite()
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	s.m.ended(st, s.in.now)
+}
+
+func (b *requestBody) hold(c byte) { b.held, b.hasHeld = c, true }
+
+// put writes text into st's virtual connection. It cannot be short: the bound
+// was made for the window. When the transaction reads no more, the rest of the
+// body is taken from the client and dropped.
+func (s *Session) put(st *stream, text []byte) {
+	if len(text) == 0 || st.request.discarded {
+		return
+	}
+	n, err := st.conn.TryWrite(text)
+	switch {
+	case err != nil:
+		st.request.discarded = true
+		s.discard(st)
+	case n < len(text):
+		panic(fmt.Sprintf("stream %d: %d of %d bytes fit into the virtual connection", st.id, n, len(text)))
+	}
+}
+
+// discard gives the credit back for everything that st has received: nobody is
+// going to read it.
+func (s *Session) discard(st *stream) {
+	s.mu.Lock()
+	defer s.unlock()
+	n := st.unread
+	st.unread = 0
+	s.m.credit(st, n)
+}
+
+// refusal describes the request in s.block, as far as it is known.
+func (s *Session) refusal(id uint32, txn uint64) *Refusal {
+	b := s.block
+	host := b.pseudo[pseudoAuthority]
+	for i := 0; host == "" && i < len(b.fields); i++ {
+		if b.fields[i].Name == "host" {
+			host = b.fields[i].Value
+		}
+	}
+	return &Refusal{
+		Session: s.sess, Stream: id, Txn: txn, Time: time.Now(),
+		Method: printable(b.pseudo[pseudoMethod]), Host: printable(host),
+		Path: printable(b.pseudo[pseudoPath]), UserAgent: printable(b.agent),
+	}
+}
+
+// printable makes text from a client fit for a log: control characters and what
+// is not ASCII become "?".
+func printable(v string) string {
+	const most = 1024
+	v = v[:min(len(v), most)]
+	for i := range len(v) {
+		if v[i] < ' ' || v[i] > '~' {
+			b := []byte(v)
+			for j, c := range b {
+				if c < ' ' || c > '~' {
+					b[j] = '?'
+				}
+			}
+			return string(b)
+		}
+	}
+	return v
+}
+
+func (s *Session) refuse(r *Refusal) {
+	if f := s.cfg.OnRefusal; f != nil {
+		f(r)
+	}
+}
+
+func (s *Session) countRefused() {
+	s.mu.Lock()
+	s.m.refused++
+	s.mu.Unlock()
+}
+
+func (s *Session) isLeaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m.phase == leaving
+}
+
+// reply answers a request without a transaction: a small HTTP/1.1 response takes
+// the place of the virtual connection, and goes the way of all responses.
+func (s *Session) reply(st *stream, txn uint64, status int, outcome, reason string) error {
+	r := s.refusal(st.id, txn)
+	r.Status, r.Outcome, r.Reason = status, outcome, reason
+	body := reason + "\n"
+	text := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"+
+		"Proxy-Status: h2gw; error=%s\r\n\r\n%s", status, h1.ReasonPhrase(status), len(body), outcome, body)
+	s.answer(st, text)
+	s.refuse(r)
+	return nil
+}
+
+func (s *Session) answer(st *stream, text []byte) {
+	s.mu.Lock()
+	defer s.unlock()
+	st.resp.src = &textSource{text}
+	st.resp.head = s.block.pseudo[pseudoMethod] == "HEAD"
+	st.request = requestBody{length: -1, discarded: true}
+	s.m.refused++
+	s.m.wake(st)
+}

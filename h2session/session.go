@@ -1,0 +1,298 @@
+package h2session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/h2gw/h2gw/internal/h1"
+	"github.com/h2gw/h2gw/pitag"
+	"github.com/h2gw/h2gw/vconn"
+)
+
+// A Session is the HTTP/2 server side of one client connection. See the package
+// comment for who owns what.
+type Session struct {
+	srv       *Server
+	cfg       *Config
+	sess      *pitag.Session
+	conn      net.Conn
+	connector *vconn.Connector
+
+	// The read loop's.
+	in     frameReader
+	block  *headerBlock
+	req    request
+	fields h1.Fields // trailers
+	text   []byte    // HTTP/1.1 text on its way into a virtual connection
+
+	// The write loop's.
+	out      puller
+	bytesOut uint64
+	written  chan struct{} // closed when the write loop has ended
+
+	mu      sync.Mutex
+	m       *machine
+	writer  sync.Cond // something to write, or the end
+	reader  sync.Cond // control frames were taken
+	settled sync.Cond // live went to zero
+	timer   *time.Timer
+	dead    bool // the connection is of no use any more
+}
+
+func newSession(srv *Server, conn net.Conn, sess *pitag.Session) *Session {
+	now := time.Now()
+	s := &Session{
+		srv: srv, cfg: &srv.Config, sess: sess, conn: conn,
+		connector: srv.Connector,
+		in:        newFrameReader(conn, now),
+		block:     newHeaderBlock(&srv.Config),
+		written:   make(chan struct{}),
+		m:         newMachine(&srv.Config, now),
+	}
+	s.out = puller{enc: newBlockEncoder(), frameSize: minFrameSize}
+	s.writer.L, s.reader.L, s.settled.L = &s.mu, &s.mu, &s.mu
+	s.timer = time.AfterFunc(time.Hour, s.onTimer) // unlock sets it
+	return s
+}
+
+// unlock releases the lock, and then does what the machine asked for meanwhile.
+func (s *Session) unlock() {
+	m := s.m
+	switch {
+	case m.phase == closing:
+		s.writer.Signal()
+		s.reader.Signal()
+	case m.wantsWrite():
+		s.writer.Signal()
+	}
+	if m.alarmMoved {
+		m.alarmMoved = false
+		s.timer.Reset(time.Until(m.alarm))
+	}
+	if m.ops.n == 0 {
+		s.mu.Unlock()
+		return
+	}
+	todo := m.ops
+	m.ops = ops{}
+	s.mu.Unlock()
+	for _, p := range todo.first[:todo.n] {
+		p.do()
+	}
+	for _, p := range todo.more {
+		p.do()
+	}
+}
+
+// run serves the connection to its end and waits for everything that belongs to
+// it: both loops, and all virtual connections.
+func (s *Session) run() *pitag.SessionRecord {
+	go s.writeLoop()
+	s.readLoop()
+	if !s.stopped() {
+		s.conn.Close()
+	}
+	<-s.written
+	s.conn.Close()
+	s.mu.Lock()
+	for s.m.live > 0 {
+		s.settled.Wait()
+	}
+	s.mu.Unlock()
+	s.timer.Stop()
+	s.in.release()
+	return s.record()
+}
+
+// stopped ends what reading kept alive. It reports whether the session was
+// closing in order, so that the write loop still has its last words.
+func (s *Session) stopped() (orderly bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	orderly = s.m.phase == closing && !s.dead
+	s.dead = !orderly
+	s.m.abandon(s.in.now)
+	return orderly
+}
+
+func (s *Session) record() *pitag.SessionRecord {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.m
+	r := &pitag.SessionRecord{
+		Session: s.sess, End: time.Now(),
+		Streams: m.opened, StreamsRefused: m.refused, StreamsPeak: m.peak,
+		ResetsIn: m.resetsIn, ResetsOut: m.resetsOut,
+		BytesIn: s.in.total, BytesOut: s.bytesOut,
+		GoAway: m.codeOut, Cause: m.cause, Err: m.err,
+	}
+	if r.GoAway == "" {
+		r.GoAway = m.codeIn
+	}
+	return r
+}
+
+// readLoop reads frames until the connection ends. After the session has failed
+// or was drained it reads on without looking, so that the client gets to see the
+// last frames: closing a socket with unread bytes destroys what is in flight.
+func (s *Session) readLoop() {
+	defer s.recovered()
+	err := s.readPreface()
+	for err == nil {
+		var f frame
+		if f, err = s.in.frame(s.cfg.maxFrameSize()); err == nil {
+			err = s.recvFrame(&f)
+		}
+		if err != nil {
+			err = s.fault(err)
+		}
+	}
+	if !s.ending(err) {
+		return
+	}
+	var sink [512]byte
+	for {
+		n, err := s.conn.Read(sink[:])
+		s.in.total += uint64(n)
+		if err != nil {
+			return
+		}
+	}
+}
+
+var errClosing = errors.New("h2session: the session is closing")
+
+// fault answers a protocol error. The result is nil when the session goes on.
+func (s *Session) fault(err error) error {
+	s.mu.Lock()
+	defer s.unlock()
+	now := s.in.now
+	switch e := err.(type) {
+	case *StreamError:
+		if st := s.m.streams[e.StreamID]; st != nil {
+			s.m.reset(st, e.Code, Local, now)
+			return nil
+		}
+		// Closed before: say so again, as RFC 9113, section 5.1, asks.
+		s.m.tombs.note(e.StreamID, resetByUs)
+		s.m.queueReset(e.StreamID, e.Code)
+		return nil
+	case *ConnError:
+		s.m.fail(e.Code, e.Reason, pitag.CauseClientError, e, now)
+		return errClosing
+	}
+	return err
+}
+
+// ending says why reading ended, and whether what comes still has to be read: we
+// are closing, and the write loop will end that by a deadline.
+func (s *Session) ending(err error) (drain bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.m
+	if m.phase == closing {
+		return errors.Is(err, errClosing)
+	}
+	// A client that closes with nothing outstanding has closed cleanly, even
+	// when it does not end TLS as it should; many do not.
+	clean := err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) && s.in.r == s.in.w || m.codeIn != ""
+	switch {
+	case clean && len(m.streams) == 0:
+		m.because(pitag.CauseClientClosed, nil)
+	default:
+		m.because(pitag.CauseClientReset, err)
+	}
+	return false
+}
+
+// recovered ends the session, and only it, after a panic in one of its
+// goroutines. Whoever calls the machine releases the lock by defer, so it is
+// free by now.
+func (s *Session) recovered() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	s.panicked(v)
+}
+
+func (s *Session) panicked(v any) {
+	s.srv.panics.Add(1)
+	s.cfg.Log.Error().Str("pitag", s.sess.Identity.TagText()).Uint64("piid", s.sess.Identity.ID).
+		Interface("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("h2session: panic; session closed")
+	s.mu.Lock()
+	s.dead = true
+	s.m.because(pitag.CauseInternal, fmt.Errorf("h2session: panic: %v", v))
+	s.m.ctrl = nil
+	s.m.abandon(time.Now())
+	s.unlock()
+	s.conn.Close()
+}
+
+// onTimer is the session's one timer.
+func (s *Session) onTimer() {
+	defer s.recovered()
+	s.mu.Lock()
+	defer s.unlock()
+	if s.dead {
+		return
+	}
+	if s.m.tick(time.Now()) {
+		s.dead = true
+		s.conn.Close()
+	}
+}
+
+// drain begins the graceful end.
+func (s *Session) drain(c pitag.Cause) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.m.drain(c, time.Now())
+}
+
+// abort ends the session without waiting for its streams: GOAWAY, close.
+func (s *Session) abort(c pitag.Cause) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.m.because(c, nil)
+	s.m.fail(codeNo, string(c), c, nil, time.Now())
+}
+
+// Readable says that a response has more to say; see vconn.Observer. The stream
+// is its virtual connection's observer, so that no closure is made for it.
+func (st *stream) Readable(*vconn.Conn) {
+	s := st.sess
+	s.mu.Lock()
+	defer s.unlock()
+	s.m.wake(st)
+}
+
+// Consumed returns credit to the client for what the transaction has read.
+func (st *stream) Consumed(_ *vconn.Conn, n int) {
+	s := st.sess
+	s.mu.Lock()
+	defer s.unlock()
+	s.m.consumed(st, n)
+}
+
+// PeerReset has nothing to do: Readable follows, and the write loop then finds
+// the reset behind what it has not read.
+func (st *stream) PeerReset(*vconn.Conn, *vconn.ResetError) {}
+
+// Closed says that the transaction has ended, too.
+func (st *stream) Closed(*vconn.Conn) {
+	s := st.sess
+	s.mu.Lock()
+	defer s.unlock()
+	s.m.connClosed(st)
+	if s.m.live == 0 {
+		s.settled.Broadcast()
+	}
+}
+
+var _ vconn.Observer = (*stream)(nil)
