@@ -7,7 +7,7 @@ import "bytes"
 // holds no complete head yet and is within lim, and then h must not be looked at.
 // The error is a *ProtocolError with 400, 414, 431, 501 or 505. b is never kept.
 func ParseRequestHead(h *RequestHead, b []byte, lim Limits) (n int, err error) {
-	h.Reset()
+	h.start = 0
 	return ContinueRequestHead(h, b, lim)
 }
 
@@ -15,12 +15,14 @@ func ParseRequestHead(h *RequestHead, b []byte, lim Limits) (n int, err error) {
 // saw a part: b starts with the same bytes, more may follow. Lines already read are
 // not read again, so that a client that sends a head byte by byte does not make us
 // read all of it for each byte. The head must not have been changed in between.
+// After a call that completed or refused a head it starts a new one.
 func ContinueRequestHead(h *RequestHead, b []byte, lim Limits) (n int, err error) {
 	lim = lim.orDefault()
 	// Every rule is applied to the same view in the order of its bytes, whatever is
 	// there already: that is why the verdict does not depend on how b was split.
 	view := b[:min(len(b), lim.Head)]
 	if h.start == 0 {
+		h.Reset()
 		start, perr := h.parseRequestLine(view, lim.Target)
 		if perr != nil {
 			return 0, perr
@@ -30,23 +32,25 @@ func ContinueRequestHead(h *RequestHead, b []byte, lim Limits) (n int, err error
 		}
 		h.start = start
 	}
-	n, perr := h.Fields.parseSection(view[h.start:], lim.Fields)
+	start := h.start
+	n, perr := h.Fields.parseSection(view[start:], lim.Fields)
+	if n == 0 && perr == nil {
+		return incomplete(b, lim)
+	}
+	h.start = 0
+	if perr == nil {
+		perr = h.checkHost()
+	}
 	if perr != nil {
 		return 0, perr
 	}
-	if n == 0 {
-		return incomplete(b, lim)
-	}
-	if perr := h.checkHost(); perr != nil {
-		return 0, perr
-	}
-	return h.start + n, nil
+	return start + n, nil
 }
 
 // ParseResponseHead reads one response head from the front of b into h, as
 // ParseRequestHead does for requests. Every error has status 502.
 func ParseResponseHead(h *ResponseHead, b []byte, lim Limits) (n int, err error) {
-	h.Reset()
+	h.start = 0
 	return ContinueResponseHead(h, b, lim)
 }
 
@@ -56,25 +60,26 @@ func ContinueResponseHead(h *ResponseHead, b []byte, lim Limits) (n int, err err
 	lim = lim.orDefault()
 	view := b[:min(len(b), lim.Head)]
 	if h.start == 0 {
+		h.Reset()
 		start, perr := h.parseStatusLine(view)
 		if perr != nil {
 			return 0, perr.AsOrigin()
 		}
+		if start == 0 {
+			return incompleteResponse(b, lim)
+		}
 		h.start = start
 	}
-	if h.start > 0 {
-		var perr *ProtocolError
-		if n, perr = h.Fields.parseSection(view[h.start:], lim.Fields); perr != nil {
-			return 0, perr.AsOrigin()
-		}
+	start := h.start
+	n, perr := h.Fields.parseSection(view[start:], lim.Fields)
+	if n == 0 && perr == nil {
+		return incompleteResponse(b, lim)
 	}
-	if n == 0 {
-		if len(b) >= lim.Head {
-			return 0, refuse(502, "the head is larger than the limit")
-		}
-		return 0, nil
+	h.start = 0
+	if perr != nil {
+		return 0, perr.AsOrigin()
 	}
-	return h.start + n, nil
+	return start + n, nil
 }
 
 // incomplete is called with a view that holds no whole head. When the view is as
@@ -82,6 +87,13 @@ func ContinueResponseHead(h *ResponseHead, b []byte, lim Limits) (n int, err err
 func incomplete(b []byte, lim Limits) (int, error) {
 	if len(b) >= lim.Head {
 		return 0, refuse(431, "the head is larger than the limit")
+	}
+	return 0, nil
+}
+
+func incompleteResponse(b []byte, lim Limits) (int, error) {
+	if len(b) >= lim.Head {
+		return 0, refuse(502, "the head is larger than the limit")
 	}
 	return 0, nil
 }

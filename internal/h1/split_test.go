@@ -183,3 +183,27 @@ func TestBodiesDoNotDependOnHowTheyAreSplit(t *testing.T) {
 		}
 	}
 }
+
+func TestContinueStartsANewHeadAfterOneThatEnded(t *testing.T) {
+	var q RequestHead
+	var p ResponseHead
+	for i, head := range []string{"GET /1 HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n", "GET /2 HTTP/1.1\r\nHost : h\r\n\r\n", "GET /3 HTTP/1.1\r\nHost: i\r\n\r\n"} {
+		n, err := ContinueRequestHead(&q, []byte(head), Limits{})
+		if i == 1 {
+			wantRefused(t, n, err, 400)
+		} else if err != nil || n != len(head) || q.Target()[1] != head[5] {
+			t.Errorf("%q: %d, %v, %s", head, n, err, q.Target())
+		}
+	}
+	if fieldText(&q.Fields) != "Host=i" {
+		t.Errorf("fields %s", fieldText(&q.Fields))
+	}
+	for _, head := range []string{"HTTP/1.1 103 \r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nC: d\r\n\r\n"} {
+		if n, err := ContinueResponseHead(&p, []byte(head), Limits{}); err != nil || n != len(head) {
+			t.Errorf("%q: %d, %v", head, n, err)
+		}
+	}
+	if p.Status() != 200 || fieldText(&p.Fields) != "C=d" {
+		t.Errorf("%d %s", p.Status(), fieldText(&p.Fields))
+	}
+}
