@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"testing"
 
+	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
 
@@ -18,17 +18,8 @@ type opener struct {
 }
 
 var openers = []opener{
-	{"vconn", func(b *testing.B) func() (a, p net.Conn) {
-		var passive *vconn.Conn
-		c := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { passive = c }))
-		return func() (net.Conn, net.Conn) {
-			a, err := c.ConnectWithPluginID(netip.AddrPort{}, "h2", 1)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return a, passive
-		}
-	}},
+	{"vconn", func(b *testing.B) func() (a, p net.Conn) { return openVirtual(b, nil) }},
+	{"vconn-observed", func(b *testing.B) func() (a, p net.Conn) { return openVirtual(b, unmoved{}) }},
 	{"pipe", func(*testing.B) func() (a, p net.Conn) { return net.Pipe }},
 	{"tcp", func(b *testing.B) func() (a, p net.Conn) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,6 +40,29 @@ var openers = []opener{
 		}
 	}},
 }
+
+func openVirtual(b *testing.B, o vconn.Observer) func() (a, p net.Conn) {
+	var passive *vconn.Conn
+	c := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) {
+		c.SetObserver(o)
+		passive = c
+	}))
+	return func() (net.Conn, net.Conn) {
+		a, err := c.Open(vconn.Options{Identity: pitag.Identity{Tag: "h2", ID: 1}, Observer: o})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return a, passive
+	}
+}
+
+// unmoved is an Observer that does nothing, to see what telling it costs.
+type unmoved struct{}
+
+func (unmoved) Readable(*vconn.Conn)                     {}
+func (unmoved) Consumed(*vconn.Conn, int)                {}
+func (unmoved) PeerReset(*vconn.Conn, *vconn.ResetError) {}
+func (unmoved) Closed(*vconn.Conn)                       {}
 
 // BenchmarkRoundTrip sends a message to a goroutine that sends it back.
 func BenchmarkRoundTrip(b *testing.B) {

@@ -117,7 +117,6 @@ func (c *Conn) postReset() {
 func (c *Conn) close() {
 	p := c.pair
 	c.closed = true
-	c.in.unpin()
 	c.in.readBy.stop()
 	c.out.writeBy.stop()
 	if !p.bothClosed() {

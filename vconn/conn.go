@@ -22,16 +22,17 @@ type pair struct {
 	ends  [2]Conn
 	toEnd [2]half // toEnd[i] is read by ends[i] and written by the other
 
-	reset   *ResetError // what the first Reset said; nil: none
-	resetBy uint8       // the side that called it
+	reset *ResetError // what the first Reset said; nil: none
 
 	// Set by Open, constant after.
 	identity pitag.Identity
 	addr     netip.AddrPort
 	session  *pitag.Session
 	txn      uint64
-	stream   uint32
 	counters *tagCounters
+	stream   uint32
+
+	resetBy uint8 // the side whose Reset it was: here it costs no padding
 }
 
 // A half is one direction: bytes on their way to one end.

@@ -108,6 +108,43 @@ func TestWriteIsWokenWhenItsRestFits(t *testing.T) {
 	})
 }
 
+// A waiting Write has its turn: what comes later waits behind it even where it
+// would fit, and goes on without another read once the turn is over.
+func TestAWaitingWriteGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, p := open(t, vconn.Options{ActiveToPassive: 10})
+		var first, second bool
+		go func() { a.Write([]byte("0123456789abcdefghij")); first = true }()
+		synctest.Wait()
+		wantRead(t, p, "0")
+		go func() { a.Write([]byte("z")); second = true }()
+		synctest.Wait()
+		// One byte of room wakes nobody: there is more to write than that.
+		wantEqual(t, "Buffered", p.Buffered(), 9)
+		if n, err := a.TryWrite([]byte("y")); n != 0 || err != nil {
+			t.Fatalf("TryWrite out of turn = %d, %v, want 0, nil", n, err)
+		}
+		wantRead(t, p, "123456789ab")
+		synctest.Wait()
+		wantEqual(t, "first done", first, true)
+		wantEqual(t, "second done", second, true)
+		wantRead(t, p, "cdefghijz")
+	})
+}
+
+func TestDiscardMakesRoomForAWaitingWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, p := open(t, vconn.Options{ActiveToPassive: 4})
+		done := make(chan struct{})
+		go func() { write(t, a, "01234567"); close(done) }()
+		synctest.Wait()
+		b, _ := p.Peek()
+		p.Discard(len(b))
+		<-done
+		wantRead(t, p, "4567")
+	})
+}
+
 func TestConcurrentWritesAreNotInterleaved(t *testing.T) {
 	a, p := open(t, vconn.Options{ActiveToPassive: 7})
 	var wg sync.WaitGroup
@@ -201,6 +238,7 @@ func TestPeekShowsAndDiscardConsumes(t *testing.T) {
 	if string(b) != "headbody" || err != nil {
 		t.Fatalf("Peek = %q, %v", b, err)
 	}
+	wantEqual(t, "room to append to what is shown", cap(b)-len(b), 0)
 	p.Discard(4)
 	wantEqual(t, "Buffered", p.Buffered(), 4)
 	p.Discard(100)
@@ -211,6 +249,14 @@ func TestPeekShowsAndDiscardConsumes(t *testing.T) {
 	if b, err := p.Peek(); b != nil || err != io.EOF {
 		t.Fatalf("Peek at the end = %q, %v, want EOF", b, err)
 	}
+}
+
+func TestCloseReadEndsWhatPeekShowed(t *testing.T) {
+	a, p := open(t, vconn.Options{})
+	write(t, a, "shown")
+	p.Peek()
+	p.CloseRead()
+	wantEqual(t, "chunks held", vconn.ChunksOut(), 0)
 }
 
 // Neither the peer's reset nor another connection that takes a chunk from the

@@ -131,15 +131,3 @@ func TestDeadlinePushedBeforeEveryReadCostsNothing(t *testing.T) {
 	})
 	wantEqual(t, "allocations", n, 0)
 }
-
-func TestTimersStopWithTheirEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, p := open(t, vconn.Options{})
-		a.SetReadDeadline(time.Now().Add(time.Hour))
-		go a.Read(make([]byte, 1))
-		synctest.Wait()
-		a.Close()
-		p.Close()
-		a.SetReadDeadline(time.Now())
-	})
-}

@@ -14,6 +14,8 @@ package vconn
 // goroutine that is delivering, joined with others of its kind. So events are a
 // prompt to look at the Conn, whose state may have moved on. Closed is the last.
 //
+// The active end's observer can be called before Open has returned.
+//
 // An Observer must not block, because it delays the peer, and must not panic. It
 // may call all methods of the Conn.
 type Observer interface {
