@@ -34,10 +34,13 @@ func ContinueRequestHead(h *RequestHead, b []byte, lim Limits) (n int, err error
 	}
 	start := h.start
 	n, perr := h.Fields.parseSection(view[start:], lim.Fields)
+	if n == 0 && perr == nil && len(b) < lim.Head {
+		return 0, nil
+	}
+	h.start = 0
 	if n == 0 && perr == nil {
 		return incomplete(b, lim)
 	}
-	h.start = 0
 	if perr == nil {
 		perr = h.checkHost()
 	}
@@ -72,10 +75,13 @@ func ContinueResponseHead(h *ResponseHead, b []byte, lim Limits) (n int, err err
 	}
 	start := h.start
 	n, perr := h.Fields.parseSection(view[start:], lim.Fields)
+	if n == 0 && perr == nil && len(b) < lim.Head {
+		return 0, nil
+	}
+	h.start = 0
 	if n == 0 && perr == nil {
 		return incompleteResponse(b, lim)
 	}
-	h.start = 0
 	if perr != nil {
 		return 0, perr.AsOrigin()
 	}

@@ -187,6 +187,12 @@ func TestBodiesDoNotDependOnHowTheyAreSplit(t *testing.T) {
 func TestContinueStartsANewHeadAfterOneThatEnded(t *testing.T) {
 	var q RequestHead
 	var p ResponseHead
+	if n, err := ContinueRequestHead(&q, []byte("GET /0 HTTP/1.1\r\nA: "), Limits{Head: 20}); n != 0 || err == nil {
+		t.Errorf("%d, %v, want a refusal by size", n, err)
+	}
+	if n, err := ContinueResponseHead(&p, []byte("HTTP/1.1 200 OK\r\nA: "), Limits{Head: 20}); n != 0 || err == nil {
+		t.Errorf("%d, %v, want a refusal by size", n, err)
+	}
 	for i, head := range []string{"GET /1 HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n", "GET /2 HTTP/1.1\r\nHost : h\r\n\r\n", "GET /3 HTTP/1.1\r\nHost: i\r\n\r\n"} {
 		n, err := ContinueRequestHead(&q, []byte(head), Limits{})
 		if i == 1 {
