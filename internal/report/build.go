@@ -181,7 +181,7 @@ func (b *builder) balance(s *Summary) {
 	if !s.Followed.Exact {
 		st.settle(b.missing > 0)
 	}
-	st.Complete = st.Missing == 0
+	st.Complete = st.Missing == 0 && st.Unidentified >= 0
 }
 
 // settle corrects the larger of two estimates, so that the sum, which is known

@@ -116,7 +116,7 @@ var (
 	errName       = errors.New("want a field name in quotes")
 	errColon      = errors.New("want ':' after a field name")
 	errComma      = errors.New("want ',' or '}' after a value")
-	errString     = errors.New("string without end, or with a bad escape or control character")
+	errString     = errors.New("string with a bad escape or a control character")
 	errNumber     = errors.New("bad number")
 	errValue      = errors.New("bad value")
 	errAfter      = errors.New("something follows the object")
@@ -193,7 +193,7 @@ func (l *line) parse(b []byte) error {
 		}
 		end, escaped := stringEnd(b, i+1)
 		if end < 0 {
-			return errString
+			return stringError(end)
 		}
 		name := b[i+1 : end]
 		if escaped {
@@ -223,6 +223,13 @@ func (l *line) parse(b []byte) error {
 	}
 }
 
+func stringError(end int) error {
+	if end == noEnd {
+		return errTruncated
+	}
+	return errString
+}
+
 func (l *line) end(b []byte, i int) error {
 	if skipSpace(b, i) != len(b) {
 		return errAfter
@@ -239,7 +246,7 @@ func (l *line) value(b []byte, i int, f field) (int, error) {
 	case c == '"':
 		end, escaped := stringEnd(b, i+1)
 		if end < 0 {
-			return 0, errString
+			return 0, stringError(end)
 		}
 		if f < field(nTexts) {
 			l.setText(f, b[i+1:end], escaped)

@@ -94,7 +94,7 @@ func period(from, to time.Time) string {
 	if from.Format(day) != to.Format(day) {
 		end = to.Format(day + " " + clock)
 	}
-	return fmt.Sprintf("%s to %s UTC (%s)", from.Format(day+" "+clock), end, long(to.Sub(from)))
+	return fmt.Sprintf("%s to %s UTC (%s)", from.Format(day+" "+clock), end, millis(float64(to.Sub(from).Microseconds())/1000))
 }
 
 // faults lists what could not be read.
@@ -128,12 +128,16 @@ func (p *printer) about(n uint64) string {
 	if n == 0 || p.s.Followed.Exact {
 		return dashZero(n)
 	}
-	return "~" + whole(n)
+	digit := uint64(1) // the third significant one; more would look exact
+	for n/digit >= 1000 {
+		digit *= 10
+	}
+	return "~" + whole((n+digit/2)/digit*digit)
 }
 
 func (p *printer) connections() {
 	p.title("CLIENT CONNECTIONS", "closed: with a session line; open: only in access lines")
-	t := &table{left: 1, head: []string{"protocol", "closed", "open", "share", "peak streams", "lifetime p50", "p99", "max"}, total: len(p.s.Protocols) > 1}
+	t := &table{text: 1, head: []string{"protocol", "closed", "open", "share", "peak streams", "lifetime p50", "p99", "max"}, total: len(p.s.Protocols) > 1}
 	all := p.s.Connections
 	for _, x := range p.s.Protocols {
 		life := []string{"-", "-", "-"}
@@ -151,7 +155,7 @@ func (p *printer) connections() {
 
 func (p *printer) streams() {
 	p.title("STREAMS PER CLIENT CONNECTION", "requests, where the protocol has no streams")
-	t := &table{left: 1, head: []string{"protocol", "connections", "streams", "min", "mean", "p50", "p90", "p99", "max"}}
+	t := &table{text: 1, head: []string{"protocol", "connections", "streams", "min", "mean", "p50", "p90", "p99", "max"}}
 	add := func(name, conns string, d Distribution, streams string) {
 		t.row(name, conns, streams, decimals(d.Min), decimals(d.Mean), decimals(d.P50), decimals(d.P90), decimals(d.P99), decimals(d.Max))
 	}
@@ -173,29 +177,25 @@ func (p *printer) streams() {
 // balance says whether the log accounts for every stream.
 func (p *printer) balance() {
 	b := p.s.Streams
-	accounts := fmt.Sprintf("%s access lines, sessions account for %s", whole(b.AccessLines), whole(b.InSessions))
-	if b.InOpenConnections > 0 {
-		accounts += fmt.Sprintf(", %s belong to open connections", p.about(b.InOpenConnections))
-	}
-	if b.Unidentified != 0 {
-		accounts += fmt.Sprintf(", %d without piid", b.Unidentified)
-	}
 	if b.Complete {
-		p.line("  %s", accounts)
-		return
+		p.line("  %s access lines, sessions account for %s", whole(b.AccessLines), whole(b.InSessions))
+	} else {
+		p.line("  %s %s access lines but sessions account for %s", p.st.paint(bold+";"+yellow, "log incomplete:"), whole(b.AccessLines), whole(b.InSessions))
+		p.line("  %s streams of %s closed connections have no access line:", p.about(b.Missing), p.about(b.MissingConnections))
+		p.line("  lines were dropped, or are in another file of a rotated log")
 	}
-	p.line("  %s %s access lines but sessions account for %s", p.st.paint(bold+";"+yellow, "log incomplete:"), whole(b.AccessLines), whole(b.InSessions))
-	p.line("  %s streams of %s connections have no access line (another file of a rotated log, or dropped lines)",
-		p.about(b.Missing), p.about(b.MissingConnections))
 	if b.InOpenConnections > 0 {
 		p.line("  %s access lines belong to open connections", p.about(b.InOpenConnections))
+	}
+	if b.Unidentified != 0 {
+		p.line("  %d access lines have no piid", b.Unidentified)
 	}
 }
 
 // chart draws how many connections had how many streams. A protocol whose
 // connections all fall together says so in the table.
 func (p *printer) chart(x *Protocol) {
-	if !p.st.Bars || len(x.StreamBuckets) < 2 {
+	if len(x.StreamBuckets) < 2 {
 		return
 	}
 	p.line("")
@@ -205,11 +205,15 @@ func (p *printer) chart(x *Protocol) {
 		widest = max(widest, len(bucketName(b)))
 	}
 	counts := len(whole(most))
-	room := max(8, min(40, p.st.Width-len("  ")-widest-counts-len("  ")*3-len("100.0 %")))
+	width := p.st.Width
+	if width == 0 {
+		width = 80
+	}
+	room := max(8, min(40, width-len("  ")-widest-counts-len("  ")*3-len("100.0 %")))
 	p.line("  %s", p.st.paint(faint, clean(x.Name)+": connections by number of streams"))
 	for _, b := range x.StreamBuckets {
 		l := fmt.Sprintf("  %*s  %*s  %7s  %s", widest, bucketName(b), counts, dashZero(b.Count),
-			share(b.Count, x.StreamsPerConnection.Count), p.st.paint(cyan, bar(b.Count, most, room)))
+			share(b.Count, x.StreamsPerConnection.Count), p.st.paint(cyan, bar(b.Count, most, room, p.st.Blocks)))
 		p.line("%s", strings.TrimRight(l, " "))
 	}
 }
@@ -224,7 +228,7 @@ func bucketName(b Bucket) string {
 // matrix prints counts by name and protocol, the largest first, or by name.
 func (p *printer) matrix(title, what string, of func(*Protocol) map[string]uint64, byName bool) {
 	totals := map[string]uint64{}
-	t := &table{left: 1, head: []string{what}}
+	t := &table{text: 1, head: []string{what}}
 	var columns []map[string]uint64
 	var all uint64
 	for i := range p.s.Protocols {

@@ -6,7 +6,7 @@ import "fmt"
 const maxOriginsShown = 20
 
 func (p *printer) latency() {
-	t := &table{left: 1, head: []string{"", "requests", "p50", "p90", "p99", "p99.9", "max"}}
+	t := &table{text: 1, head: []string{"", "requests", "p50", "p90", "p99", "p99.9", "max"}}
 	add := func(name string, d Distribution) {
 		if d.Count > 0 {
 			t.row(name, whole(d.Count), millis(d.P50), millis(d.P90), millis(d.P99), millis(d.P999), millis(d.Max))
@@ -43,7 +43,7 @@ func (p *printer) reuse() {
 		return
 	}
 	p.title("ORIGIN CONNECTIONS", "")
-	t := &table{left: 1, head: []string{"origin", "requests", "connections", "requests/conn", "reused", "retries", "5xx"}}
+	t := &table{text: 1, head: []string{"origin", "requests", "connections", "requests/conn", "reused", "retries", "5xx"}}
 	for _, o := range p.shownOrigins() {
 		perConn, reused := "-", "-"
 		if o.Connections > 0 {
@@ -63,7 +63,7 @@ func (p *printer) busiest() {
 		return
 	}
 	p.title("BUSIEST CLIENT CONNECTIONS", "")
-	t := &table{left: 1, head: []string{"pitag", "piid", "client", "streams", "bytes in", "bytes out", ""}}
+	t := &table{text: 1<<0 | 1<<2 | 1<<6, head: []string{"pitag", "piid", "client", "streams", "bytes in", "bytes out", ""}}
 	open := false
 	for _, c := range p.s.Busiest {
 		state := ""
@@ -81,13 +81,20 @@ func (p *printer) busiest() {
 }
 
 func (p *printer) traffic() {
-	p.title("TRAFFIC", "in: from clients, out: to clients")
-	t := &table{left: 1, head: []string{"protocol", "bodies in", "bodies out", "connections in", "connections out", "resets in", "resets out", "refused", "retries"}}
+	p.title("TRAFFIC", "in: from clients, out: to clients; connections: inside TLS")
+	t := &table{text: 1, head: []string{"protocol", "bodies in", "bodies out", "connections in", "connections out"}}
+	resets := &table{text: 1, head: []string{"protocol", "resets in", "resets out", "streams refused", "origin retries"}}
 	for _, x := range p.s.Protocols {
-		t.row(clean(x.Name), size(x.Bodies.In), size(x.Bodies.Out), size(x.Wire.In), size(x.Wire.Out),
-			dashZero(x.ResetsIn), dashZero(x.ResetsOut), dashZero(x.Refused), dashZero(x.Retries))
+		t.row(clean(x.Name), size(x.Bodies.In), size(x.Bodies.Out), size(x.Wire.In), size(x.Wire.Out))
+		if x.ResetsIn+x.ResetsOut+x.Refused+x.Retries > 0 {
+			resets.row(clean(x.Name), dashZero(x.ResetsIn), dashZero(x.ResetsOut), dashZero(x.Refused), dashZero(x.Retries))
+		}
 	}
 	p.table(t)
+	if len(resets.rows) > 0 {
+		p.title("RESETS, REFUSALS, RETRIES", "")
+		p.table(resets)
+	}
 }
 
 // closing says what is exact.
@@ -97,10 +104,12 @@ func (p *printer) closing() {
 	note := func(format string, args ...any) {
 		p.line("%s", p.st.paint(faint, fmt.Sprintf(format, args...)))
 	}
-	note("Counts, sums and extremes are exact; percentiles are up to %.1f %% above the exact value.", 100*p.s.PercentileError)
+	note("Counts, sums and extremes are exact; percentiles at most %.1f %% too high.", 100*p.s.PercentileError)
 	if f.Exact {
 		return
 	}
-	note("More than %s connections had no session line: of those 1 in %s was followed, picked by hash.", whole(uint64(f.Bound)), whole(f.OneIn))
-	note("Numbers marked ~ are estimates; open connections within %.1f %% (95 %% confidence), and an open one may be missing among the busiest.", 100*f.RelativeError)
+	note("More than %s connections at once had no session line; one in %s of them", whole(uint64(f.Bound)), whole(f.OneIn))
+	note("was followed. Numbers with ~ are estimates, of open connections within %.1f %%", 100*f.RelativeError)
+	note("(95 %% confidence). What is said of open ones is that of those followed;")
+	note("another may be missing among the busiest.")
 }

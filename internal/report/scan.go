@@ -14,10 +14,13 @@ import (
 const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
+
+	noEnd     = -1 // the string goes on where the text ends
+	badString = -2 // a bad escape or a control character
 )
 
 // stringEnd returns the position of the quote that closes the string whose first
-// character is b[i], or -1, and whether the string holds an escape. Eight bytes
+// character is b[i], noEnd or badString, and whether the string holds an escape. Eight bytes
 // are looked at in one step: most of a log line is the inside of strings.
 func stringEnd(b []byte, i int) (end int, escaped bool) {
 	for {
@@ -35,13 +38,15 @@ func stringEnd(b []byte, i int) (end int, escaped bool) {
 			}
 		}
 		switch {
-		case i >= len(b) || b[i] < ' ':
-			return -1, escaped
+		case i >= len(b):
+			return noEnd, escaped
+		case b[i] < ' ':
+			return badString, escaped
 		case b[i] == '"':
 			return i, escaped
 		}
 		if i = escapeEnd(b, i); i < 0 {
-			return -1, true
+			return badString, true
 		}
 		escaped = true
 	}

@@ -92,12 +92,9 @@ func (s *source) cut(buf *[]byte) (c chunk, ok bool, err error) {
 	n := copy(b, s.carry)
 	s.carry = s.carry[:0]
 	for {
-		m, err := io.ReadFull(s.r, b[n:])
+		m, err := fill(s.r, b[n:])
 		n += m
 		s.inputs[s.at].Bytes += uint64(m)
-		if err == io.ErrUnexpectedEOF {
-			err = io.EOF
-		}
 		*buf = b
 		if s.skip {
 			n = s.skipped(b[:n])
@@ -121,6 +118,22 @@ func (s *source) cut(buf *[]byte) (c chunk, ok bool, err error) {
 			b = append(b, make([]byte, len(b))...)
 		}
 	}
+}
+
+// fill reads until b is full. Unlike io.ReadFull it hands on the reader's error
+// as it is: a truncated gzip file ends with io.ErrUnexpectedEOF.
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for idle := 0; n < len(b) && err == nil; {
+		var m int
+		m, err = r.Read(b[n:])
+		n += m
+		if m > 0 {
+			idle = 0
+		} else if idle++; idle > 100 && err == nil {
+			err = io.ErrNoProgress
+		}
+	}
+	return n, err
 }
 
 // skipped drops the rest of a line that is too long from the front of b and
@@ -168,8 +181,11 @@ func (s *source) finish(err error) {
 	if err != io.EOF {
 		in := &s.inputs[s.at]
 		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
+		switch {
+		case errors.As(err, &pathErr):
 			err = pathErr.Err // the name is said beside it
+		case in.Gzip && errors.Is(err, io.ErrUnexpectedEOF):
+			err = fmt.Errorf("the gzip data ends too early: %w", err)
 		}
 		in.Error = err.Error()
 		in.err = err

@@ -11,24 +11,25 @@ import (
 	"golang.org/x/term"
 )
 
-// A Style says how Render prints. The zero Style is plain text of any width.
+// A Style says how Render prints. The zero Style is plain text of any width,
+// with bars of '#'.
 type Style struct {
 	// Color uses the terminal's bold and faint attributes and its colors.
 	Color bool
-	// Bars draws bar charts with block characters.
-	Bars bool
+	// Blocks draws bars with block characters, which need UTF-8.
+	Blocks bool
 	// Width is how many columns there are; 0: not bounded.
 	Width int
 }
 
-// StyleOf returns the style for w: bars and the width of the terminal that w
+// StyleOf returns the style for w: blocks and the width of the terminal that w
 // is, and colors unless NO_COLOR is set (https://no-color.org) or TERM is dumb;
 // the zero Style when w is not a terminal.
 func StyleOf(w io.Writer) Style {
 	if !isTerminal(w) {
 		return Style{}
 	}
-	st := Style{Bars: true, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: 80}
+	st := Style{Blocks: true, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: 80}
 	if width, _, err := term.GetSize(int(w.(*os.File).Fd())); err == nil && width > 0 {
 		st.Width = width
 	}
@@ -102,7 +103,10 @@ func share(n, total uint64) string {
 
 // size writes bytes with a binary unit.
 func size(n uint64) string {
-	if n < 1024 {
+	switch {
+	case n == 0:
+		return "-"
+	case n < 1024:
 		return strconv.FormatUint(n, 10) + " B"
 	}
 	v, unit := float64(n)/1024, 0
@@ -122,18 +126,16 @@ func millis(ms float64) string {
 		return strconv.FormatFloat(ms*1000, 'f', 0, 64) + " µs"
 	case ms < 999.5:
 		return decimals(ms) + " ms"
-	case ms < 59_995:
+	case ms < 99_950:
 		return decimals(ms/1000) + " s"
 	}
 	return long(time.Duration(ms * float64(time.Millisecond)))
 }
 
-// long writes a duration of a second or more in its two largest units.
+// long writes a duration of a minute or more in its two largest units.
 func long(d time.Duration) string {
 	s := int64(d.Round(time.Second) / time.Second)
 	switch {
-	case s < 60:
-		return fmt.Sprintf("%d s", s)
 	case s < 3600:
 		return fmt.Sprintf("%dm %02ds", s/60, s%60)
 	case s < 86400:

@@ -5,15 +5,17 @@ import (
 	"unicode/utf8"
 )
 
-// A table is rows of cells under a head. The first left columns are aligned to
-// the left, the others, numbers, to the right.
+// A table is rows of cells under a head. Columns of text are aligned to the
+// left, those of numbers to the right.
 type table struct {
-	left int
+	text uint // bit i: column i is text
 	head []string
 	rows [][]string
 	// total sets the last row apart.
 	total bool
 }
+
+func (t *table) isText(column int) bool { return t.text>>column&1 == 1 }
 
 func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
 
@@ -36,12 +38,12 @@ func (t *table) widths(limit int) []int {
 	const least = 12
 	for limit > 0 && sum > limit {
 		widest := 0
-		for i := range t.left {
-			if ws[i] > ws[widest] {
+		for i := range ws {
+			if t.isText(i) && (!t.isText(widest) || ws[i] > ws[widest]) {
 				widest = i
 			}
 		}
-		if ws[widest] <= least {
+		if !t.isText(widest) || ws[widest] <= least {
 			break // a narrow terminal: lines will wrap
 		}
 		ws[widest]--
@@ -72,7 +74,7 @@ func (t *table) line(cells []string, ws []int) string {
 		}
 		c = clip(c, ws[i])
 		pad := strings.Repeat(" ", ws[i]-utf8.RuneCountInString(c))
-		if i < t.left {
+		if t.isText(i) {
 			b.WriteString(c + pad)
 		} else {
 			b.WriteString(pad + c)
@@ -101,11 +103,14 @@ func clean(s string) string {
 	}, strings.ToValidUTF8(s, "�"))
 }
 
-// bar returns a bar of n of most, in a width of cells of eight steps each; what
-// is there has at least one step.
-func bar(n, most uint64, width int) string {
+// bar returns a bar of n of most, at most width long: with blocks in steps of an
+// eighth. What is there is seen, however little.
+func bar(n, most uint64, width int, blocks bool) string {
 	if n == 0 || most == 0 {
 		return ""
+	}
+	if !blocks {
+		return strings.Repeat("#", max(1, int(float64(n)/float64(most)*float64(width)+0.5)))
 	}
 	steps := max(1, int(float64(n)/float64(most)*float64(width*8)+0.5))
 	s := strings.Repeat("█", steps/8)
