@@ -1,0 +1,80 @@
+package httpsm
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/h2gw/h2gw/pitag"
+	"github.com/h2gw/h2gw/vconn"
+)
+
+// AcceptVConn runs one transaction on the passive end of a virtual connection,
+// on a goroutine of its own. It implements [vconn.Acceptor].
+func (m *Machine) AcceptVConn(c *vconn.Conn) {
+	t := m.get()
+	t.cl = &t.own
+	t.own.open(c, c)
+	t.bind(sessionOf(c), c.Stream(), c.Txn())
+	t.refs.Store(2)
+	m.register(t)
+	c.SetObserver(&t.peer)
+	go t.run()
+}
+
+func (t *Txn) bind(s *pitag.Session, stream uint32, number uint64) {
+	t.rec.Session, t.rec.Stream, t.rec.Txn = s, stream, number
+	if h, ok := s.Value(sessionHooksKey{}).(*Hooks); ok {
+		t.sessionHooks = h
+	}
+}
+
+// sessionOf returns what c was opened for, or the little that is known when
+// that was nothing.
+func sessionOf(c *vconn.Conn) *pitag.Session {
+	if s := c.Session(); s != nil {
+		return s
+	}
+	s := &pitag.Session{Identity: c.Identity(), Start: time.Now()}
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		s.Client = a.AddrPort()
+	}
+	s.Local = netip.AddrPort{}
+	return s
+}
+
+// serveVConn is the transaction's goroutine on a virtual connection. The record
+// waits for the other end: only then it is known what was delivered.
+func (t *Txn) serveVConn() {
+	t.drive()
+	t.cl.conn.Close()
+	t.unref()
+}
+
+// unref is called twice: by the goroutine, and when both ends are closed.
+func (t *Txn) unref() {
+	if t.refs.Add(-1) > 0 {
+		return
+	}
+	t.emit()
+	t.m.unregister(t)
+	t.m.put(t)
+}
+
+// passive is the observer of a passive end: what the client does to the
+// connection is acted on at once, wherever the transaction waits.
+type passive struct{ t *Txn }
+
+// Readable ends the transaction when the client has closed both ways, without
+// a reset: nobody will read the answer.
+func (p *passive) Readable(c *vconn.Conn) {
+	if c.PeerClosed() {
+		p.t.leave()
+	}
+}
+
+func (p *passive) Consumed(*vconn.Conn, int) {}
+
+func (p *passive) PeerReset(*vconn.Conn, *vconn.ResetError) { p.t.leave() }
+
+func (p *passive) Closed(*vconn.Conn) { p.t.unref() }

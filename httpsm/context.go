@@ -1,0 +1,66 @@
+package httpsm
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A txnContext is the context of a transaction: it ends when the client leaves
+// or the machine is shut down. It stays with a pooled Txn and is made anew only
+// after somebody has asked for its channel, so that a transaction that never
+// waits for a connection allocates none.
+type txnContext struct {
+	mu    sync.Mutex
+	done  chan struct{}
+	err   error
+	used  bool // somebody may still look at it
+	waits *Txn // told when somebody is about to wait; may be nil
+}
+
+func (c *txnContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c *txnContext) Value(any) any               { return nil }
+
+// Done is asked for by those that are about to wait.
+func (c *txnContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	if c.done == nil {
+		c.used = true
+		c.done = make(chan struct{})
+		if c.err != nil {
+			close(c.done)
+		}
+	}
+	done, t := c.done, c.waits
+	c.waits = nil
+	c.mu.Unlock()
+	if t != nil {
+		t.connectWaits()
+	}
+	return done
+}
+
+func (c *txnContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+func (c *txnContext) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.err = context.Canceled
+	if c.done != nil {
+		close(c.done)
+	}
+}
+
+// reusable: nobody outside has it.
+func (c *txnContext) reusable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.used
+}

@@ -1,0 +1,355 @@
+package httpsm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/internal/h1"
+)
+
+// A responseFraming is how the client finds the end of the response.
+type responseFraming struct {
+	kind h1.BodyKind // NoBody, Length, Chunked, UntilClose (HTTP/1.0 clients)
+	skip bool        // the origin sends a body that the client must not get
+}
+
+// readResponseHead reads until the final head, passing on interim ones.
+func (t *Txn) readResponseHead() event {
+	parse := h1.ParseResponseHead
+	from := t.tick()
+	for {
+		if b := t.ex.Buffered(); len(b) > 0 {
+			t.gotBytes = true
+			n, err := parse(&t.resp, b, t.m.responseLimits)
+			parse = h1.ContinueResponseHead
+			if err != nil {
+				return event{kind: evResponseBad, err: err}
+			}
+			if n > 0 {
+				t.ex.Discard(n)
+				if t.resp.Status() >= 200 {
+					t.respDir = dirBody
+					return event{kind: evResponseHead}
+				}
+				if ev := t.interim(); ev.kind != evNone {
+					return ev
+				}
+				parse = h1.ParseResponseHead
+				from = t.now
+				continue
+			}
+		}
+		if err := t.fillOrigin(from, t.m.cfg.Timeouts.ResponseHead); err != nil {
+			return t.originFailed(err)
+		}
+	}
+}
+
+// interim passes a 1xx head on (RFC 9110 section 15.2), except to HTTP/1.0
+// clients, who do not know them. Their number is bounded.
+func (t *Txn) interim() event {
+	if t.interims++; t.interims > maxInterim {
+		return event{kind: evResponseBad, err: errTooManyInterim}
+	}
+	if t.resp.Status() == 101 {
+		return event{kind: evResponseBad, err: errUnasked101}
+	}
+	if t.req.Minor() == 0 {
+		return event{kind: evNone}
+	}
+	if err := h1.RemoveHopByHop(&t.resp.Fields, false); err != nil {
+		return event{kind: evResponseBad, err: err}
+	}
+	if err := t.resp.Fields.AddBytes(nameVia, t.m.responseVia11); err != nil {
+		return event{kind: evFault, err: err}
+	}
+	t.resp.Fields.Del("Content-Length")
+	t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
+	return t.flush()
+}
+
+// originFailed sorts why an exchange broke off. Who aborted it, if it was us,
+// is found by attribute.
+func (t *Txn) originFailed(err error) event {
+	t.respDir = dirFailed
+	switch {
+	case err == errOriginWait:
+		return event{kind: evResponseTimeout, err: err}
+	case errors.Is(err, origin.ErrBufferFull):
+		return event{kind: evResponseBad, err: err}
+	case t.gotBytes:
+		return event{kind: evOriginIncomplete, err: err}
+	}
+	return event{kind: evOriginClosed, err: err}
+}
+
+// fillOrigin waits for more from the origin, at most limit after from. While
+// the request is still being sent there is no bound: a slow upload is not the
+// origin's fault. An HTTP/1.1 client is watched for leaving once the origin has
+// been slow.
+func (t *Txn) fillOrigin(from time.Time, limit time.Duration) error {
+	for {
+		var deadline time.Time
+		sending := t.up.running && !t.up.ended.Load()
+		if !sending {
+			deadline = t.originDeadline(from, limit)
+		}
+		until := deadline
+		if t.canWatch() {
+			if soon := t.now.Add(watchAfter); until.IsZero() || soon.Before(until) {
+				until = soon
+			}
+		}
+		t.ex.SetReadDeadline(until)
+		if sending && t.up.ended.Load() {
+			continue // it ended just now, and its wake-up is overwritten
+		}
+		err := t.ex.Fill()
+		if err == nil || !isTimeout(err) {
+			t.tick()
+			return err
+		}
+		t.tick()
+		switch {
+		case t.up.fail.Load() != nil:
+			return err
+		case !deadline.IsZero() && !t.now.Before(deadline):
+			return errOriginWait
+		case t.canWatch():
+			t.startWatch()
+		}
+	}
+}
+
+func (t *Txn) originDeadline(from time.Time, limit time.Duration) time.Time {
+	if limit <= 0 {
+		return time.Time{}
+	}
+	if t.up.started {
+		if sent := time.Unix(0, t.up.endedAt.Load()); sent.After(from) {
+			from = sent
+		}
+	}
+	return from.Add(limit)
+}
+
+// sendResponse passes the final response on, head and body.
+func (t *Txn) sendResponse() event {
+	if ev := t.prepareResponse(); ev.kind != evNone {
+		return ev
+	}
+	t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
+	t.headSent = true
+	t.rec.Status = t.resp.Status()
+	t.headBytes = int64(t.cl.bytesOut) + int64(len(t.respOut))
+	if !t.out.skip {
+		if ev := t.tunnelResponseBody(); ev.kind != evNone {
+			return ev
+		}
+		t.respDir = dirDone
+	}
+	// The origin connection is given back before the last bytes are written:
+	// the client's next request may come before we run again.
+	t.settleUpload()
+	t.dropOrigin(keepOrigin(t.view()))
+	t.keep = t.keep && t.up.readAll.Load()
+	if ev := t.flush(); ev.kind != evNone {
+		return ev
+	}
+	t.respDir = dirDone
+	return event{kind: evDone}
+}
+
+// prepareResponse runs the hooks of the response head, and makes it the
+// client's.
+func (t *Txn) prepareResponse() event {
+	t.rec.OriginStatus = t.resp.Status()
+	framing, err := h1.ResponseFraming(&t.resp, t.oreq.Method())
+	if err != nil {
+		return event{kind: evResponseBad, err: err}
+	}
+	t.respBody.Reset(framing, t.m.responseLimits)
+	t.originKeep = h1.ResponseKeepAlive(&t.resp) && framing.Kind != h1.UntilClose
+	if ev := t.hookEvent(ReadResponseHead); ev.kind != evNone {
+		return ev
+	}
+	if err := t.rewriteResponse(); err != nil {
+		return event{kind: evResponseBad, err: err}
+	}
+	if ev := t.hookEvent(SendResponseHead); ev.kind != evNone {
+		return ev
+	}
+	if err := t.frameResponse(framing); err != nil {
+		return event{kind: evFault, err: err}
+	}
+	return event{kind: evNone}
+}
+
+// frameResponse chooses the client's framing, whatever hooks did to the fields.
+func (t *Txn) frameResponse(origin h1.Framing) error {
+	f, status := &t.resp.Fields, t.resp.Status()
+	f.Del("Transfer-Encoding")
+	bodyless := t.req.Method() == "HEAD" || status == 204 || status == 304
+	switch {
+	case bodyless || origin.Kind == h1.NoBody:
+		t.out = responseFraming{kind: h1.NoBody, skip: origin.Kind != h1.NoBody}
+		if status == 204 {
+			f.Del("Content-Length") // RFC 9110 section 8.6
+		} else if !bodyless {
+			// A hook made a response with a body out of one without.
+			if err := t.setLength(f, 0); err != nil {
+				return err
+			}
+		}
+		t.transform = nil
+	case origin.Kind == h1.Length && t.transform == nil:
+		t.out = responseFraming{kind: h1.Length}
+		if err := t.setLength(f, origin.Length); err != nil {
+			return err
+		}
+	case t.req.Minor() == 0:
+		t.out = responseFraming{kind: h1.UntilClose}
+		f.Del("Content-Length")
+		t.keep = false
+	default:
+		t.out = responseFraming{kind: h1.Chunked}
+		f.Del("Content-Length")
+		if err := f.AddBytes(nameTransferEncoding, valueChunked); err != nil {
+			return err
+		}
+	}
+	return t.frameConnection()
+}
+
+// frameConnection says on an HTTP/1.1 connection whether it stays open. On a
+// virtual one there is nothing to say.
+func (t *Txn) frameConnection() error {
+	t.resp.Fields.Del("Connection")
+	if t.cl.vc != nil {
+		return nil
+	}
+	// A response that comes before its request has ended: the client may be
+	// asked to stop sending only by closing (RFC 9112 section 9.6).
+	t.keep = t.keep && t.up.readAll.Load() && !t.m.draining.Load() && !t.m.aged(t)
+	switch {
+	case !t.keep:
+		return t.resp.Fields.AddBytes(nameConnection, valueClose)
+	case t.req.Minor() == 0:
+		return t.resp.Fields.AddBytes(nameConnection, valueKeepAlive)
+	}
+	return nil
+}
+
+// tunnelResponseBody passes body and trailers on: an origin byte is read only
+// when the client's side has room for it. What is there goes out in one write
+// with what is in front of it, and before anything is waited for.
+func (t *Txn) tunnelResponseBody() event {
+	for !t.respBody.Done() {
+		data, n, err := t.respBody.Next(t.ex.Buffered())
+		if err != nil {
+			return event{kind: evResponseBad, err: err}
+		}
+		if n > 0 {
+			if ev := t.putBody(data, false); ev.kind != evNone {
+				return ev
+			}
+			t.ex.Discard(n)
+			continue
+		}
+		if t.respBody.Done() {
+			break
+		}
+		if ev := t.flush(); ev.kind != evNone {
+			return ev
+		}
+		if err := t.fillOrigin(t.now, t.m.cfg.Timeouts.ResponseBodyIdle); err != nil {
+			if err == io.EOF && t.respBody.EOF() == nil {
+				break // the end, where closing is the end
+			}
+			return t.originFailed(err)
+		}
+	}
+	return t.endBody()
+}
+
+// putBody appends body bytes to respOut in the client's framing, or writes them
+// as they are when they are many.
+func (t *Txn) putBody(data []byte, last bool) event {
+	if t.transform != nil {
+		var err error
+		if t.transBytes, err = t.transform.Transform(t.transBytes[:0], data, last); err != nil {
+			return event{kind: evFault, err: fmt.Errorf("response body transform: %w", err)}
+		}
+		data = t.transBytes
+	}
+	if len(data) == 0 {
+		return event{kind: evNone}
+	}
+	if len(t.respOut)+len(data) > outBound {
+		if ev := t.flush(); ev.kind != evNone {
+			return ev
+		}
+		if t.out.kind != h1.Chunked && len(data) > outBound/2 {
+			if ev := t.writeClient(data); ev.kind != evNone {
+				return ev
+			}
+			t.rec.BytesOut += int64(len(data))
+			return event{kind: evNone}
+		}
+	}
+	t.bodyOut += int64(len(data))
+	if t.out.kind == h1.Chunked {
+		t.respOut = h1.AppendChunk(t.respOut, data)
+	} else {
+		t.respOut = append(t.respOut, data...)
+	}
+	return event{kind: evNone}
+}
+
+func (t *Txn) endBody() event {
+	t.respDir = dirTrailers
+	if t.transform != nil {
+		if ev := t.putBody(nil, true); ev.kind != evNone {
+			return ev
+		}
+	}
+	if t.out.kind == h1.Chunked {
+		var trailers *h1.Fields
+		if t.respBody.Done() {
+			trailers = t.respBody.Trailers()
+		}
+		t.respOut = h1.AppendLastChunk(t.respOut, trailers)
+	}
+	return event{kind: evNone}
+}
+
+// flush writes respOut.
+func (t *Txn) flush() event {
+	if len(t.respOut) == 0 {
+		return event{kind: evNone}
+	}
+	ev := t.writeClient(t.respOut)
+	if ev.kind == evNone {
+		t.rec.BytesOut += t.bodyOut
+	}
+	t.bodyOut = 0
+	t.respOut = t.respOut[:0]
+	return ev
+}
+
+func (t *Txn) writeClient(p []byte) event {
+	if t.rec.FirstByte.IsZero() {
+		t.rec.FirstByte = t.now
+	}
+	err := t.cl.write(p, t.m.cfg.Timeouts.WriteStall)
+	switch {
+	case err == nil:
+		return event{kind: evNone}
+	case isTimeout(err):
+		return event{kind: evClientStalled, err: err}
+	}
+	return event{kind: evClientGone, err: err}
+}

@@ -1,0 +1,242 @@
+package httpsm
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/internal/h1"
+	"github.com/h2gw/h2gw/vconn"
+)
+
+// A Machine runs transactions; it implements vconn.Acceptor. It is safe for
+// concurrent use. Make one with New.
+type Machine struct {
+	cfg                           Config
+	requestLimits, responseLimits h1.Limits
+	literal                       *origin.Group // endpoints that are addresses of virtual connections
+
+	pseudonym                    []byte // in Via; of this Machine only
+	via10, via11, via2           []byte
+	responseVia10, responseVia11 []byte
+
+	pool     sync.Pool
+	shards   [shardCount]shard
+	next     atomic.Uint32 // shard for the next new Txn
+	panics   atomic.Uint64
+	retries  [len(retryReasons)]atomic.Uint64
+	draining atomic.Bool
+	killed   atomic.Bool
+	ended    chan struct{} // a transaction or connection ended while draining
+
+	connMu sync.Mutex
+	conns  map[*http1Conn]struct{} // guarded by connMu
+}
+
+var _ vconn.Acceptor = (*Machine)(nil)
+
+// New returns a Machine that works as cfg says.
+func New(cfg Config) *Machine {
+	cfg = cfg.withDefaults()
+	m := &Machine{
+		cfg:            cfg,
+		requestLimits:  cfg.Limits.request(),
+		responseLimits: cfg.Limits.response(),
+		ended:          make(chan struct{}, 1),
+		conns:          make(map[*http1Conn]struct{}),
+	}
+	// Without endpoints there is nothing in it that could be wrong.
+	m.literal, _ = origin.NewGroup(origin.Config{Name: "address", ConnectTimeout: cfg.Timeouts.Connect})
+	var instance [4]byte
+	rand.Read(instance[:]) // never fails (crypto/rand)
+	m.pseudonym = []byte(cfg.Via + "-" + hex.EncodeToString(instance[:]))
+	m.via10 = append([]byte("1.0 "), m.pseudonym...)
+	m.via11 = append([]byte("1.1 "), m.pseudonym...)
+	m.via2 = append([]byte("2 "), m.pseudonym...)
+	m.responseVia10 = []byte("1.0 " + cfg.Via)
+	m.responseVia11 = []byte("1.1 " + cfg.Via)
+	m.pool.New = func() any { return m.newTxn() }
+	return m
+}
+
+func (m *Machine) newTxn() *Txn {
+	t := &Txn{m: m, ctx: new(txnContext)}
+	t.peer.t = t
+	t.run = t.serveVConn
+	t.shard = &m.shards[m.next.Add(1)%shardCount]
+	return t
+}
+
+func (m *Machine) get() *Txn { return m.pool.Get().(*Txn) }
+
+func (m *Machine) put(t *Txn) {
+	if t.cl == &t.own {
+		t.own.release()
+	}
+	t.reset()
+	m.pool.Put(t)
+}
+
+// A shard holds some of the running transactions, so that no lock is shared by
+// all of them. A Txn stays with its shard for life.
+type shard struct {
+	mu    sync.Mutex
+	first *Txn
+	n     int64
+	_     [40]byte // a cache line each
+}
+
+const shardCount = 32
+
+func (m *Machine) register(t *Txn) {
+	s := t.shard
+	s.mu.Lock()
+	t.next = s.first
+	if t.next != nil {
+		t.next.prev = t
+	}
+	s.first = t
+	s.n++
+	s.mu.Unlock()
+	if m.killed.Load() {
+		t.kill()
+	}
+}
+
+func (m *Machine) unregister(t *Txn) {
+	s := t.shard
+	s.mu.Lock()
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		s.first = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next = nil, nil
+	s.n--
+	s.mu.Unlock()
+	m.noteEnd()
+}
+
+// noteEnd wakes Shutdown.
+func (m *Machine) noteEnd() {
+	if m.draining.Load() {
+		select {
+		case m.ended <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Drain ends HTTP/1.1 connections gently: idle ones are closed, others with
+// their present or next response, which says Connection: close. Transactions on
+// virtual connections end by themselves. It returns at once, and cannot be
+// undone.
+func (m *Machine) Drain() {
+	m.draining.Store(true)
+	m.connMu.Lock()
+	defer m.connMu.Unlock()
+	for hc := range m.conns {
+		hc.drain()
+	}
+}
+
+// Shutdown drains, and waits until all transactions and connections have ended.
+// When ctx ends before, what is left is aborted, and the error of ctx returned.
+func (m *Machine) Shutdown(ctx context.Context) error {
+	m.Drain()
+	if m.wait(ctx.Done(), nil) {
+		m.literal.Close()
+		return nil
+	}
+	m.killed.Store(true)
+	for i := range m.shards {
+		m.shards[i].kill()
+	}
+	m.connMu.Lock()
+	for hc := range m.conns {
+		hc.cl.conn.Close()
+	}
+	m.connMu.Unlock()
+	// What was aborted ends at once, but for a hook that does not look at its
+	// context, and a client side that nobody closes.
+	timer := time.NewTimer(killGrace)
+	defer timer.Stop()
+	m.wait(nil, timer.C)
+	m.literal.Close()
+	return ctx.Err()
+}
+
+const killGrace = time.Second
+
+// wait returns true when nothing is left, false when one of the two fires.
+func (m *Machine) wait(done <-chan struct{}, late <-chan time.Time) bool {
+	for m.left() > 0 {
+		select {
+		case <-m.ended:
+		case <-done:
+			return false
+		case <-late:
+			return false
+		}
+	}
+	return true
+}
+
+func (m *Machine) left() int64 {
+	m.connMu.Lock()
+	n := int64(len(m.conns))
+	m.connMu.Unlock()
+	return n + m.active()
+}
+
+func (s *shard) kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := s.first; t != nil; t = t.next {
+		t.kill()
+	}
+}
+
+func (m *Machine) active() (n int64) {
+	for i := range m.shards {
+		m.shards[i].mu.Lock()
+		n += m.shards[i].n
+		m.shards[i].mu.Unlock()
+	}
+	return n
+}
+
+// Stats are counters of a Machine.
+type Stats struct {
+	// Active is the number of transactions whose record is still to come.
+	Active int64
+	// Panics counts panics recovered in hooks, sinks and transactions.
+	Panics uint64
+	// Retries counts requests sent again, by reason: connect_failed, not_sent,
+	// reused_closed.
+	Retries map[string]uint64
+}
+
+// Stats returns the counters as they are now.
+func (m *Machine) Stats() Stats {
+	s := Stats{Active: m.active(), Panics: m.panics.Load(), Retries: make(map[string]uint64, len(retryReasons))}
+	for i, reason := range retryReasons {
+		s.Retries[reason] = m.retries[i].Load()
+	}
+	return s
+}
+
+func (m *Machine) countRetry(reason string) {
+	for i, r := range retryReasons {
+		if r == reason {
+			m.retries[i].Add(1)
+		}
+	}
+}

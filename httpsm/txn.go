@@ -1,0 +1,267 @@
+package httpsm
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/internal/h1"
+	"github.com/h2gw/h2gw/pitag"
+)
+
+// Heads and field sections, as hooks see them. They cannot hold a malformed
+// message: their setters refuse it.
+type (
+	// A RequestHead is an HTTP/1.1 request line and field section.
+	RequestHead = h1.RequestHead
+	// A ResponseHead is an HTTP/1.1 status line and field section.
+	ResponseHead = h1.ResponseHead
+	// Fields is an ordered field section.
+	Fields = h1.Fields
+)
+
+// A Field is one field line.
+type Field struct{ Name, Value string }
+
+// A Txn is one transaction: a single request from a client and the response
+// sent back. Hooks get it; its exported methods are for them, to be called on
+// the goroutine of the hook and only until it returns. (Context may be passed
+// on.)
+//
+// It is pooled, with its heads and buffers, and belongs to one goroutine,
+// except for what is marked as shared.
+type Txn struct {
+	m    *Machine
+	cl   *client
+	own  client  // *cl on a virtual connection
+	peer passive // observer of it
+
+	state  State
+	action action // what led to state
+	hist   history
+	now    time.Time
+	point  Point // last hook point that began
+	rec    Record
+
+	req        RequestHead // the client's
+	oreq       RequestHead // the origin's
+	resp       ResponseHead
+	up         upload
+	respBody   h1.BodyReader
+	respDir    direction
+	out        responseFraming
+	transform  Transform // of the response body
+	local      localReply
+	reqOut     []byte // to the origin; the request tunnel's while it runs
+	respOut    []byte // to the client
+	bodyOut    int64  // body bytes in respOut
+	headBytes  int64  // bytes to the client up to the end of the final head
+	scratch    []byte
+	transBytes []byte // output of transform
+
+	group       *origin.Group
+	ep          *origin.Endpoint
+	tried       []*origin.Endpoint
+	built       bool // the origin's head is ready in reqOut
+	requestLeft bool
+	gotBytes    bool // of a response, on this exchange
+	interims    int
+	originKeep  bool
+	headSent    bool
+	keep        bool // HTTP/1.1: the connection carries another request
+	headOK      bool // the request head was valid
+	fresh       bool // a retry that wants a new connection
+	lastResort  bool // see view
+	watching    bool
+	watchDone   chan struct{}
+	armed       connectWatch
+
+	sessionHooks *Hooks // nil: none
+	hooks        *Hooks // nil: none
+	ownHooks     Hooks
+
+	// Shared.
+	ctx     *txnContext
+	reached atomic.Bool // an origin may have seen something of the request
+	gone    atomic.Bool // the client left
+	killed  atomic.Bool // the machine is done
+	exMu    sync.Mutex
+	ex      origin.Exchange // set and cleared under exMu by the transaction's goroutine
+	refs    atomic.Int32    // virtual connection: goroutine and both ends
+
+	run        func() // t.serveVConn, made once
+	prev, next *Txn   // registry; guarded by its shard
+	shard      *shard
+}
+
+// Identity names the client connection.
+func (t *Txn) Identity() pitag.Identity { return t.rec.Session.Identity }
+
+// Session is the client connection; never nil.
+func (t *Txn) Session() *pitag.Session { return t.rec.Session }
+
+// Stream is the HTTP/2 stream id, 0 when there is none.
+func (t *Txn) Stream() uint32 { return t.rec.Stream }
+
+// Number is the 1-based count of the transaction on its client connection; 0
+// when it is not known.
+func (t *Txn) Number() uint64 { return t.rec.Txn }
+
+// Client is the client's address; zero when it is not known.
+func (t *Txn) Client() netip.AddrPort { return t.rec.Session.Client }
+
+// State is where the transaction is.
+func (t *Txn) State() State { return t.state }
+
+// Point is the hook point that is running.
+func (t *Txn) Point() Point { return t.point }
+
+// Request is the client's request head, empty before ReadRequestHead. What
+// hooks up to OriginSelected change in it goes to the origin; the record keeps
+// what was received. Framing (Content-Length, Transfer-Encoding) cannot be
+// changed.
+func (t *Txn) Request() *RequestHead { return &t.req }
+
+// OriginRequest is the head that goes to the origin, from SendRequestHead on,
+// where it may be changed; framing cannot.
+func (t *Txn) OriginRequest() *RequestHead { return &t.oreq }
+
+// Response is the response head: the origin's at ReadResponseHead, the client's
+// at SendResponseHead. Framing and Connection cannot be changed.
+func (t *Txn) Response() *ResponseHead { return &t.resp }
+
+// Route is the name of the route and Group the origin group; both can be empty.
+func (t *Txn) Route() (string, *origin.Group) { return t.rec.Route, t.group }
+
+// SetRoute chooses the origin group instead of Config.Route. It has an effect
+// at PreRoute and PostRoute.
+func (t *Txn) SetRoute(name string, g *origin.Group) {
+	t.rec.Route, t.group = name, g
+}
+
+// Origin is the endpoint chosen, as configured (host:port); "" before
+// OriginSelected.
+func (t *Txn) Origin() string {
+	if t.ep == nil {
+		return ""
+	}
+	return t.ep.Addr()
+}
+
+// Record is the record in progress. It may be looked at, and RequestID be set;
+// the rest is overwritten as the transaction goes on.
+func (t *Txn) Record() *Record { return &t.rec }
+
+// Context ends when the client leaves or the gateway is shut down. It carries
+// no values and no deadline. Over HTTP/1.1 leaving is noticed only once the
+// request has been read whole.
+func (t *Txn) Context() context.Context {
+	t.ctx.Done() // from here on somebody may hold it
+	if t.canWatch() {
+		t.startWatch()
+	}
+	return t.ctx
+}
+
+// Hooks are hooks for this transaction only: they run after those of the
+// session at request points, before them at response points. A hook registered
+// for a point that has begun is refused.
+func (t *Txn) Hooks() *Hooks {
+	if t.hooks == nil {
+		t.hooks = &t.ownHooks
+		t.hooks.passed(t.point)
+	}
+	return t.hooks
+}
+
+// RequestBody has tr rewrite the request body, which then goes to the origin
+// chunked. It has an effect until SendRequestHead, on requests with a body; a
+// second one works on what the first makes. It also ends the safety of retries.
+func (t *Txn) RequestBody(tr Transform) { t.up.transform = chain(t.up.transform, tr) }
+
+// ResponseBody has tr rewrite the origin's response body, which then loses its
+// Content-Length. It has an effect until SendResponseHead, on responses with a
+// body. A second one works on what the first makes.
+func (t *Txn) ResponseBody(tr Transform) { t.transform = chain(t.transform, tr) }
+
+// Reply sets what answers the request instead of an origin, and returns the
+// verdict Reply for the hook to return. Content-Length, Date and Connection are
+// added. A status outside 200 to 599 or a malformed field makes it a 500, with
+// a line in the log. body must not be changed until TxnClose.
+func (t *Txn) Reply(status int, fields []Field, body []byte) Verdict {
+	l := &t.local
+	l.reset()
+	l.status, l.body = status, body
+	if status < 200 || status > 599 {
+		l.err = fmt.Errorf("httpsm: Reply with status %d: want 200 to 599", status)
+	}
+	for _, f := range fields {
+		if err := l.fields.Add(f.Name, f.Value); err != nil {
+			l.err = fmt.Errorf("httpsm: Reply with field %q: %w", f.Name, err)
+		}
+	}
+	return Reply
+}
+
+// reset makes t ready for the pool: nothing of the last transaction stays but
+// memory of a usual size.
+func (t *Txn) reset() {
+	t.req.Reset()
+	t.oreq.Reset()
+	t.resp.Reset()
+	t.local.reset()
+	t.local.body = nil
+	t.up.reset()
+	t.hist.reset()
+	if t.hooks != nil {
+		t.ownHooks.clear()
+	}
+	clear(t.tried[:cap(t.tried)])
+	t.tried = t.tried[:0]
+	t.reqOut, t.respOut, t.scratch = usual(t.reqOut), usual(t.respOut), usual(t.scratch)
+	t.transBytes = usual(t.transBytes)
+	if !t.ctx.reusable() {
+		t.ctx = new(txnContext)
+	}
+	t.ctx.err, t.ctx.waits = nil, nil
+	t.cl, t.state, t.action, t.now, t.point, t.rec = nil, 0, action{}, time.Time{}, 0, Record{}
+	t.respDir, t.out, t.transform, t.bodyOut, t.headBytes = 0, responseFraming{}, nil, 0, 0
+	t.group, t.ep, t.sessionHooks, t.hooks = nil, nil, nil, nil
+	t.built, t.requestLeft, t.gotBytes, t.originKeep, t.headSent = false, false, false, false, false
+	t.keep, t.headOK, t.watching, t.fresh, t.lastResort, t.interims = false, false, false, false, false, 0
+	t.reached.Store(false)
+	t.gone.Store(false)
+	t.killed.Store(false)
+}
+
+// usual drops a buffer that one large message made grow.
+func usual(b []byte) []byte {
+	if cap(b) > 2*outBound {
+		return nil
+	}
+	return b[:0]
+}
+
+func chain(first, then Transform) Transform {
+	switch {
+	case then == nil:
+		return first
+	case first == nil:
+		return then
+	}
+	var between []byte
+	return TransformFunc(func(dst, src []byte, last bool) ([]byte, error) {
+		var err error
+		if between, err = first.Transform(between[:0], src, last); err != nil {
+			return dst, err
+		}
+		if len(between) == 0 && !last {
+			return dst, nil
+		}
+		return then.Transform(dst, between, last)
+	})
+}
