@@ -1,0 +1,94 @@
+package metrics
+
+import (
+	"crypto/tls"
+	"strconv"
+	"time"
+
+	"github.com/h2gw/h2gw/h2session"
+	"github.com/h2gw/h2gw/httpsm"
+	"github.com/h2gw/h2gw/pitag"
+)
+
+// Record counts a transaction that has ended. It does not block, allocate in
+// steady state, or keep r.
+func (m *Metrics) Record(r *httpsm.Record) {
+	tag := ""
+	if r.Session != nil {
+		tag = r.Session.Identity.Tag
+	}
+	c := m.ended(tag, r.Method, r.Status, string(r.Outcome))
+	c.duration.Observe(seconds(r.Start, r.End))
+	if !r.FirstByte.IsZero() {
+		c.ttfb.Observe(seconds(r.Start, r.FirstByte))
+	}
+	if r.OriginStatus != 0 {
+		m.hot.origins.get(r.Group).get(r.OriginStatus).Inc()
+	}
+}
+
+// Refused counts a stream that was refused before a transaction existed. It is
+// in the counters of streams, requests and outcomes, and not in the histograms:
+// it took no time, and would make a flood look like a fast service. It does not
+// block or keep r.
+func (m *Metrics) Refused(r *h2session.Refusal) {
+	tag := ""
+	if r.Session != nil {
+		tag = r.Session.Identity.Tag
+	}
+	m.ended(tag, r.Method, r.Status, r.Outcome)
+}
+
+func (m *Metrics) ended(tag, method string, status int, outcome string) *protoChildren {
+	c := m.hot.proto(protoIndex(tag))
+	c.streams.Inc()
+	c.requests[methodIndex(method)].get(status).Inc()
+	(*c.outcomes.get(outcome)).Inc()
+	return c
+}
+
+// SessionOpened counts a client connection as open. The caller promises one
+// SessionClosed for each, with the same session.
+func (m *Metrics) SessionOpened(s *pitag.Session) {
+	proto, listener := protoName(s.Identity.Tag), m.listeners.label(s.Listener)
+	m.connections.WithLabelValues(proto, listener).Inc()
+	m.connectionsActive.WithLabelValues(proto, listener).Inc()
+}
+
+// SessionClosed counts the end of a client connection. It does not keep r.
+func (m *Metrics) SessionClosed(r *pitag.SessionRecord) {
+	if r.Session == nil {
+		return // was never opened
+	}
+	proto := protoName(r.Identity.Tag)
+	m.connectionsActive.WithLabelValues(proto, m.listeners.label(r.Listener)).Dec()
+	m.connectionsClosed.WithLabelValues(proto, m.causes.label(string(r.Cause))).Inc()
+	m.connectionDuration.WithLabelValues(proto).Observe(seconds(r.Start, r.End))
+	m.connectionStreams.WithLabelValues(proto).Observe(float64(r.Streams))
+}
+
+// TLSHandshake counts a handshake that has ended: version as in
+// tls.ConnectionState, 0 when none was agreed on; result from HandshakeResult.
+func (m *Metrics) TLSHandshake(version uint16, resumed bool, result string) {
+	m.handshakes.WithLabelValues(versionLabel(version), strconv.FormatBool(resumed), m.results.label(result)).Inc()
+}
+
+// versionLabel names the versions that crypto/tls can speak.
+func versionLabel(v uint16) string {
+	switch v {
+	case 0:
+		return absent
+	case tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13:
+		return tls.VersionName(v)
+	}
+	return other
+}
+
+// seconds returns the time from start to end, or 0 when one of them is unknown
+// or the end is the earlier one.
+func seconds(start, end time.Time) float64 {
+	if start.IsZero() || end.IsZero() {
+		return 0
+	}
+	return max(end.Sub(start), 0).Seconds()
+}
