@@ -1,0 +1,215 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the table of settings into docs/config.md")
+
+// The names are promised to operators: this list changes only with a note in
+// CHANGELOG.md.
+func TestTableHasThePromisedNamesAndDefaults(t *testing.T) {
+	want := map[string]string{
+		"timeouts.handshake": "10s", "timeouts.preface": "10s", "timeouts.request_head": "10s",
+		"timeouts.request_body_idle": "30s", "timeouts.write_stall": "30s", "timeouts.session_idle": "120s",
+		"timeouts.session_age": "off", "timeouts.connect": "5s", "timeouts.response_head": "60s",
+		"timeouts.response_body_idle": "60s", "timeouts.origin_idle": "60s", "timeouts.drain": "30s",
+		"limits.request_head": "64KiB", "limits.response_head": "64KiB", "limits.fields": "128",
+		"limits.target": "16KiB", "limits.request_body": "off", "limits.streams": "250",
+		"limits.sessions": "100000", "limits.sessions_per_client": "off", "limits.origin_connections": "1024",
+	}
+	got := map[string]string{}
+	for _, row := range Table() {
+		got[row.Name] = row.Default
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("table:\n%v\nwant:\n%v", got, want)
+	}
+}
+
+func TestEveryDefaultIsWithinItsBoundsAndHasADoc(t *testing.T) {
+	d := Defaults()
+	for _, row := range Table() {
+		v, err := row.parse(row.Default)
+		if err != nil {
+			t.Errorf("%s: default: %v", row.Name, err)
+		}
+		if row.load(&d) != v {
+			t.Errorf("%s: Defaults holds %d, want %d", row.Name, row.load(&d), v)
+		}
+		if !strings.HasSuffix(row.Doc, ".") {
+			t.Errorf("%s: doc line %q is no sentence", row.Name, row.Doc)
+		}
+		if _, err := row.parse(row.Kind.format(row.Max)); err != nil {
+			t.Errorf("%s: its own maximum is refused: %v", row.Name, err)
+		}
+	}
+}
+
+// Two rows that share a field would make one of them a setting without effect.
+func TestEverySettingHasAFieldOfItsOwn(t *testing.T) {
+	for _, row := range Table() {
+		s, d := Defaults(), Defaults()
+		row.store(&s, row.Max)
+		for _, other := range Table() {
+			if changed := other.load(&s) != other.load(&d); changed != (other.Name == row.Name) {
+				t.Errorf("storing %s changed=%v %s", row.Name, changed, other.Name)
+			}
+		}
+	}
+	var fields int
+	for _, group := range []any{Timeouts{}, Limits{}} {
+		fields += reflect.TypeOf(group).NumField()
+	}
+	if fields != len(Table()) {
+		t.Errorf("Settings has %d fields, the table %d rows", fields, len(Table()))
+	}
+}
+
+func TestSetReadsValuesOfEveryKind(t *testing.T) {
+	for _, tc := range []struct {
+		set  string
+		want any
+		got  func(*Settings) any
+	}{
+		{"timeouts.connect=250ms", 250 * time.Millisecond, func(s *Settings) any { return s.Timeouts.Connect }},
+		{"timeouts.drain=0s", time.Duration(0), func(s *Settings) any { return s.Timeouts.Drain }},
+		{"timeouts.session_idle=1h30m", 90 * time.Minute, func(s *Settings) any { return s.Timeouts.SessionIdle }},
+		{"timeouts.session_age=off", time.Duration(-1), func(s *Settings) any { return s.Timeouts.SessionAge }},
+		{" limits.request_head = 8KiB ", int64(8192), func(s *Settings) any { return s.Limits.RequestHead }},
+		{"limits.request_body=2GiB", int64(2 << 30), func(s *Settings) any { return s.Limits.RequestBody }},
+		{"limits.request_body=10", int64(10), func(s *Settings) any { return s.Limits.RequestBody }},
+		{"limits.request_body=10B", int64(10), func(s *Settings) any { return s.Limits.RequestBody }},
+		{"limits.streams=7", int64(7), func(s *Settings) any { return s.Limits.Streams }},
+		{"limits.sessions=off", int64(-1), func(s *Settings) any { return s.Limits.Sessions }},
+	} {
+		s := Defaults()
+		if err := s.Set(tc.set); err != nil {
+			t.Errorf("%q: %v", tc.set, err)
+		} else if got := tc.got(&s); got != tc.want {
+			t.Errorf("%q: got %v, want %v", tc.set, got, tc.want)
+		}
+	}
+}
+
+func TestSetSaysWhatIsWrongAndWhatWouldBeRight(t *testing.T) {
+	for _, tc := range []struct{ set, want string }{
+		{"timeouts.connect", `setting "timeouts.connect" has no value: want name=value, such as timeouts.connect=3s`},
+		{"timeouts.conect=3s", `there is no setting "timeouts.conect": did you mean timeouts.connect?`},
+		{"connect=3s", `there is no setting "connect": did you mean timeouts.connect or limits.origin_connections?`},
+		{"limit.streams=3", `there is no setting "limit.streams": did you mean limits.streams?`},
+		{"timeouts.idle=3s", `there is no setting "timeouts.idle": did you mean timeouts.request_body_idle, timeouts.session_idle or timeouts.response_body_idle?`},
+		{"timeouts.request-head=3s", `there is no setting "timeouts.request-head": did you mean timeouts.request_head`},
+		{"zzz=1", `there is no setting "zzz": the settings are timeouts.handshake, `},
+		{"timeouts.connect=5", `setting timeouts.connect=5: a duration needs a unit (did you mean 5s?): want 3s, 250ms or 1h30m (default 5s)`},
+		{"timeouts.connect=soon", `setting timeouts.connect=soon: not a duration: want`},
+		{"timeouts.connect=-1s", `setting timeouts.connect=-1s: out of range: want 1ms to 8760h (default 5s)`},
+		{"timeouts.connect=off", `setting timeouts.connect=off: it cannot be off: want 3s, 250ms or 1h30m, from 1ms to 8760h`},
+		{"timeouts.session_idle=never", `want 3s, 250ms or 1h30m, or off (default 120s)`},
+		{"limits.request_head=64k", `setting limits.request_head=64k: not a size (did you mean 64KiB?): want 64KiB, 1MiB or 512B`},
+		{"limits.request_head=64KB", `(did you mean 64KiB?)`},
+		{"limits.request_head=64 bytes", `setting limits.request_head=64 bytes: not a size: want`},
+		{"limits.request_head=1B", `out of range: want 1KiB to 16MiB`},
+		{"limits.request_body=99999999999TiB", `too large`},
+		{"limits.streams=0", `setting limits.streams=0: out of range: want 1 to 1048576 (default 250)`},
+		{"limits.streams=many", `setting limits.streams=many: not a whole number: want a whole number such as 100 (default 250)`},
+		{"limits.streams=", `not a whole number`},
+	} {
+		s := Defaults()
+		err := s.Set(tc.set)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q:\n got %v\nwant %s", tc.set, err, tc.want)
+		}
+		if s != Defaults() {
+			t.Errorf("%q: the settings changed although it is wrong", tc.set)
+		}
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: more than one line: %v", tc.set, err)
+		}
+	}
+}
+
+func TestValueIsWhatSetReads(t *testing.T) {
+	d := Defaults()
+	for _, row := range Table() {
+		s := Defaults()
+		if err := s.Set(row.Name + "=" + row.Value(&d)); err != nil || s != d {
+			t.Errorf("%s=%s: %v", row.Name, row.Value(&d), err)
+		}
+	}
+}
+
+// Whatever is set must arrive in the configuration of the package it is for.
+func TestSettingsReachThePackagesTheyConfigure(t *testing.T) {
+	s := Defaults()
+	for _, set := range []string{
+		"timeouts.handshake=1s", "timeouts.preface=2s", "timeouts.request_head=3s", "timeouts.request_body_idle=4s",
+		"timeouts.write_stall=5s", "timeouts.session_idle=6s", "timeouts.session_age=7s", "timeouts.connect=8s",
+		"timeouts.response_head=9s", "timeouts.response_body_idle=10s", "timeouts.origin_idle=11s",
+		"limits.request_head=1KiB", "limits.response_head=2KiB", "limits.fields=3", "limits.target=4KiB",
+		"limits.request_body=5", "limits.streams=6", "limits.sessions=7", "limits.sessions_per_client=8", "limits.origin_connections=9",
+	} {
+		if err := s.Set(set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, h, o := s.Frontend(), s.Session(), s.Origin()
+	tm, lm := s.Machine()
+	for _, tc := range []struct {
+		what      string
+		got, want any
+	}{
+		{"frontend", []any{f.Handshake, f.Preface, f.MaxSessions, f.MaxPerClient}, []any{time.Second, 2 * time.Second, 7, 8}},
+		{"h2session", []any{h.Preface, h.RequestHeadTimeout, h.WriteStall, h.SessionIdle, h.SessionAge, h.MaxStreams, h.RequestHead, h.Fields, h.Target},
+			[]any{2 * time.Second, 3 * time.Second, 5 * time.Second, 6 * time.Second, 7 * time.Second, 6, 1024, 3, 4096}},
+		{"httpsm timeouts", []any{tm.Preface, tm.RequestHead, tm.RequestBodyIdle, tm.WriteStall, tm.SessionIdle, tm.SessionAge, tm.Connect, tm.ResponseHead, tm.ResponseBodyIdle},
+			[]any{2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second, 6 * time.Second, 7 * time.Second, 8 * time.Second, 9 * time.Second, 10 * time.Second}},
+		{"httpsm limits", []any{lm.RequestHead, lm.ResponseHead, lm.Fields, lm.Target, lm.RequestBody}, []any{1024, 2048, 3, 4096, int64(5)}},
+		{"origin", []any{o.ConnectTimeout, o.IdleTimeout, o.MaxConns}, []any{8 * time.Second, 11 * time.Second, 9}},
+	} {
+		if !reflect.DeepEqual(tc.got, tc.want) {
+			t.Errorf("%s: got %v, want %v", tc.what, tc.got, tc.want)
+		}
+	}
+}
+
+func TestNearestPutsTheNearestFirst(t *testing.T) {
+	for _, tc := range []struct{ word, first string }{
+		{"timeouts.drian", "timeouts.drain"},
+		{"limits.stream", "limits.streams"},
+		{"limits.session_per_client", "limits.sessions_per_client"},
+		{"timeouts.sesion_age", "timeouts.session_age"},
+	} {
+		if got := Nearest(tc.word, Names(), 3); len(got) == 0 || got[0] != tc.first {
+			t.Errorf("Nearest(%q) = %v, want %s first", tc.word, got, tc.first)
+		}
+	}
+}
+
+func TestDocsHoldTheTable(t *testing.T) {
+	const file = "../../docs/config.md"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(data), docsBegin+"\n")
+	table, after, ok2 := strings.Cut(rest, docsEnd)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s lacks the lines %q and %q", file, docsBegin, docsEnd)
+	}
+	if table == Markdown() {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s differs from the table: run go test ./internal/config -update", file)
+	}
+	text := before + docsBegin + "\n" + Markdown() + docsEnd + after
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
