@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// What the gateway answers itself is the same on every protocol: a status, a
+// Proxy-Status field (RFC 9209) and a line with the same outcome.
+func TestTheGatewaysOwnAnswersAreTheSameOnEveryProtocol(t *testing.T) {
+	down, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	downURL := "http://" + down.Addr().String()
+	down.Close()
+	for _, tc := range []struct {
+		name    string
+		change  func(*Config)
+		handler http.HandlerFunc
+		set     []string
+		path    string
+		body    string
+		status  int
+		outcome string
+	}{
+		{"origin down", func(c *Config) { c.To = []string{downURL} }, nil, nil, "/", "", 502, "connection_refused"},
+		{"origin silent", nil, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			[]string{"timeouts.response_head=100ms"}, "/", "", 504, "http_response_timeout"},
+		{"origin hangs up", nil, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, "/", "", 502, "connection_terminated"},
+		{"response head too large", nil, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 3000)) },
+			[]string{"limits.response_head=2KiB"}, "/", "", 502, ""},
+		{"target too long", nil, nil, []string{"limits.target=64B"}, "/" + strings.Repeat("x", 100), "", 414, "http_request_error"},
+		{"body too large", nil, nil, []string{"limits.request_body=10B"}, "/", "more than ten bytes", 413, "http_request_error"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t, tc.handler, tc.change, tc.set...)
+			for _, p := range protocols {
+				c, url := r.client(p.client)
+				method := http.MethodGet
+				if tc.body != "" {
+					method = http.MethodPost
+				}
+				req, err := http.NewRequest(method, url+tc.path, strings.NewReader(tc.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, err := c.Do(req)
+				if err != nil {
+					t.Errorf("%s: %v", p.client, err)
+					continue
+				}
+				body, _ := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				status := resp.Header.Get("Proxy-Status")
+				if resp.StatusCode != tc.status || !strings.HasPrefix(status, "h2gw; error="+tc.outcome) || len(body) == 0 {
+					t.Errorf("%s: %d, Proxy-Status %q, body %q; want %d and %s", p.client, resp.StatusCode, status, body, tc.status, tc.outcome)
+				}
+			}
+			r.shutdown()
+			access, _ := r.log()
+			if len(access) != len(protocols) {
+				t.Errorf("%d access lines, want %d", len(access), len(protocols))
+			}
+			for _, a := range access {
+				if a.Status != tc.status || !strings.HasPrefix(a.Outcome, tc.outcome) || a.Outcome == "completed" {
+					t.Errorf("access line: %+v", a)
+				}
+			}
+		})
+	}
+}
+
+// h2gw_streams_active tells the protocols apart while requests are running.
+func TestStreamsActiveCountsWhatIsRunning(t *testing.T) {
+	gate := newGate()
+	r := newRig(t, gate.handler, nil)
+	for _, p := range protocols {
+		c, url := r.client(p.client)
+		go func() {
+			if resp, err := c.Get(url); err == nil {
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+		}()
+	}
+	for range protocols {
+		<-gate.arrived
+	}
+	for tag, want := range map[string]float64{"h2": 1, "h2c": 1, "http/1.1": 2} {
+		if n := r.metric("h2gw_streams_active", `proto="`+tag+`"`); n != want {
+			t.Errorf("%v streams of %s active, want %v", n, tag, want)
+		}
+	}
+	if n := r.metric("h2gw_connections_active"); n != float64(len(protocols)) {
+		t.Errorf("%v connections active", n)
+	}
+	close(gate.open)
+	eventually(t, "nothing is active", func() bool { return r.metric("h2gw_streams_active") == 0 })
+}
