@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
@@ -99,6 +101,32 @@ func exchange(b *testing.B, c net.Conn, buf []byte) {
 	}
 	if _, err := io.ReadFull(c, buf); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// BenchmarkRoundTripTail is BenchmarkRoundTrip with the times of each round
+// trip: nothing is retried after a delay, so there is no cliff.
+func BenchmarkRoundTripTail(b *testing.B) {
+	for _, o := range openers {
+		b.Run(o.name, func(b *testing.B) {
+			a, p := o.open(b)()
+			defer a.Close()
+			go func() {
+				defer p.Close()
+				io.Copy(p, p)
+			}()
+			buf := make([]byte, 256)
+			times := make([]time.Duration, 0, 1<<20)
+			for b.Loop() {
+				start := time.Now()
+				exchange(b, a, buf)
+				times = append(times, time.Since(start))
+			}
+			slices.Sort(times)
+			for name, q := range map[string]float64{"p50-ns": 0.5, "p99-ns": 0.99, "p99.9-ns": 0.999} {
+				b.ReportMetric(float64(times[int(q*float64(len(times)-1))]), name)
+			}
+		})
 	}
 }
 

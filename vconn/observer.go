@@ -46,8 +46,8 @@ type eventSet struct {
 	consumed                    int
 }
 
-// next hands out what is to be told, and the duty to tell it: the caller
-// unlocks, calls tell, and goes on with deliver. With the lock held.
+// next takes what is to be told, and whom; a nil Observer means nothing. With
+// the lock held.
 func (e *events) next() (Observer, eventSet) {
 	if e.obs == nil {
 		e.eventSet = eventSet{}
@@ -85,13 +85,24 @@ func (c *Conn) claim() bool {
 }
 
 // deliver tells the observer until nothing is left to tell: a loop, so that two
-// observers that answer each other do not recurse.
+// observers that answer each other do not recurse. An observer that panics loses
+// that event only: whoever recovers must not find the end deaf for ever.
 func (c *Conn) deliver() {
+	finished := false
+	defer func() {
+		if !finished {
+			c.pair.mu.Lock()
+			c.events.delivering = false
+			c.pair.mu.Unlock()
+		}
+	}()
 	for {
 		c.pair.mu.Lock()
 		obs, s := c.events.next()
 		if obs == nil {
-			c.events.delivering = false
+			// Under the same lock as the look, or an event in between
+			// would be left to nobody.
+			c.events.delivering, finished = false, true
 			c.pair.mu.Unlock()
 			return
 		}

@@ -372,3 +372,42 @@ func (r reader) Consumed(c *vconn.Conn, n int) {
 		r.p.Read(make([]byte, 1))
 	}
 }
+
+// faulty panics when it is told of bytes.
+type faulty struct{ *journal }
+
+func (faulty) Readable(*vconn.Conn) { panic("fault of an observer") }
+
+func TestAnObserverThatPanickedIsStillToldTheRest(t *testing.T) {
+	j := new(journal)
+	a, p := open(t, vconn.Options{})
+	p.SetObserver(faulty{j})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic did not reach the caller")
+			}
+		}()
+		a.Write([]byte("x"))
+	}()
+	p.Close()
+	a.Close()
+	wantEqual(t, "told", j.take(), "closed")
+}
+
+// once is told of one event and then takes itself off.
+type once struct{ *journal }
+
+func (o once) Readable(c *vconn.Conn) {
+	o.journal.Readable(c)
+	c.SetObserver(nil)
+}
+
+func TestAnObserverCanTakeItselfOff(t *testing.T) {
+	j := new(journal)
+	a, p := open(t, vconn.Options{})
+	p.SetObserver(once{j})
+	a.Reset(8)
+	p.Close()
+	wantEqual(t, "told", j.take(), "reset 8, readable")
+}
