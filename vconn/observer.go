@@ -66,11 +66,12 @@ func (p *pair) unlockAndTell() {
 	a, b := &p.ends[active], &p.ends[passive]
 	tellA, tellB := a.claim(), b.claim()
 	p.mu.Unlock()
+	if tellB {
+		// Deferred: a's observer may panic, and the duty to b is taken.
+		defer b.deliver()
+	}
 	if tellA {
 		a.deliver()
-	}
-	if tellB {
-		b.deliver()
 	}
 }
 

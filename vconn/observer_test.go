@@ -395,6 +395,23 @@ func TestAnObserverThatPanickedIsStillToldTheRest(t *testing.T) {
 	wantEqual(t, "told", j.take(), "closed")
 }
 
+// doomed panics when it is told that all is over.
+type doomed struct{ *journal }
+
+func (doomed) Closed(*vconn.Conn) { panic("fault of an observer") }
+
+func TestAPanicOfOneObserverLeavesTheOtherItsEvent(t *testing.T) {
+	j := new(journal)
+	a, p := open(t, vconn.Options{Observer: doomed{new(journal)}})
+	p.SetObserver(j)
+	p.Close()
+	func() {
+		defer func() { recover() }()
+		a.Close()
+	}()
+	wantEqual(t, "told", j.take(), "closed")
+}
+
 // once is told of one event and then takes itself off.
 type once struct{ *journal }
 
