@@ -134,10 +134,10 @@ func (b *builder) origins(s *Summary) {
 			Retries: o.retries, Failed: o.failed, LatencyMS: o.latency.distribution(1000),
 		}
 		if o.onConn > 0 {
-			out.ReusedShare = float64(o.reused) / float64(o.onConn)
+			out.ReusedShare = rounded(float64(o.reused) / float64(o.onConn))
 		}
 		if out.Connections > 0 {
-			out.RequestsPerConnection = float64(o.onConn) / float64(out.Connections)
+			out.RequestsPerConnection = rounded(float64(o.onConn) / float64(out.Connections))
 		}
 		s.Origins = append(s.Origins, out)
 	}

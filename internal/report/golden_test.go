@@ -26,7 +26,14 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("not as %s (go test -update writes it anew):\n%s", name, got)
+		g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+		for i := range min(len(g), len(w)) {
+			if g[i] != w[i] {
+				t.Errorf("line %d is not as in %s (go test -update writes it anew):\n%s\nwant\n%s", i+1, name, g[i], w[i])
+				return
+			}
+		}
+		t.Errorf("%d lines, %s has %d", len(g), name, len(w))
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"math/bits"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -81,10 +82,13 @@ func (h *hist) distribution(unit float64) Distribution {
 	}
 	at := func(q float64) float64 { return float64(h.quantile(q)) / unit }
 	return Distribution{
-		Count: h.n, Min: float64(h.least) / unit, Mean: float64(h.sum) / float64(h.n) / unit,
+		Count: h.n, Min: float64(h.least) / unit, Mean: rounded(float64(h.sum) / float64(h.n) / unit),
 		P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: float64(h.most) / unit,
 	}
 }
+
+// rounded cuts v to six decimals: 1.3614 and not 1.3614000000000002.
+func rounded(v float64) float64 { return math.Round(v*1e6) / 1e6 }
 
 // buckets returns the distribution by powers of two, without the empty ends.
 func (h *hist) buckets() []Bucket {

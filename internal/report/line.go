@@ -134,8 +134,10 @@ var typeErrors = func() (e [len(fieldNames)]error) {
 			want = "true or false"
 		case field(f) >= fDuration:
 			want = "a number of milliseconds from 0 on"
+		case field(f) == fID || field(f) == fOriginConn:
+			want = "a whole number below 2^64"
 		case field(f) >= field(nTexts):
-			want = "a whole number from 0 on"
+			want = "a whole number from 0 to 2^53"
 		}
 		e[f] = errors.New("field " + name + " is not " + want)
 	}
@@ -331,6 +333,10 @@ func (l *line) setNumber(f field, n number, text []byte) {
 		v, err = strconv.ParseUint(string(text), 10, 64)
 		ok = err == nil
 	case n.scale != 0 || n.neg:
+		ok = false
+	}
+	// Amounts beyond this are not of this world, and sums of them would overflow.
+	if f != fID && f != fOriginConn && v > 1<<53 {
 		ok = false
 	}
 	if !ok {

@@ -77,7 +77,7 @@ func TestBrokenLineSaysWhy(t *testing.T) {
 // may use the same names for other things.
 func TestWrongTypeBreaksOnlyOurLines(t *testing.T) {
 	for _, fields := range []string{
-		`"piid":"1"`, `"piid":-1`, `"piid":1.5`, `"piid":1e3`, `"piid":18446744073709551616`, `"piid":[1]`, `"piid":true`,
+		`"piid":"1"`, `"piid":-1`, `"piid":1.5`, `"piid":1e3`, `"piid":18446744073709551616`, `"piid":[1]`, `"piid":true`, `"streams":9007199254740993`, `"bytes_out":18446744073709551615`,
 		`"pitag":2`, `"pitag":{}`, `"client":false`, `"duration_ms":-0.5`, `"duration_ms":"1"`, `"origin_reused":1`,
 		`"status":99`, `"status":1000`, `"ts":"yesterday"`, `"ts":"2026-13-23T05:00:00.101000Z"`, `"ts":"2026-11-23T25:00:00.101000Z"`,
 	} {
