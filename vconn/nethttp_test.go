@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/h2gw/h2gw/vconn"
@@ -17,9 +18,23 @@ import (
 type listener struct {
 	ends   chan net.Conn
 	closed chan struct{}
+	open   sync.WaitGroup
 }
 
-func (l *listener) AcceptVConn(c *vconn.Conn) { l.ends <- c }
+func (l *listener) AcceptVConn(c *vconn.Conn) {
+	l.open.Add(1)
+	c.SetObserver(whenClosed{new(journal), l.open.Done})
+	l.ends <- c
+}
+
+// whenClosed calls done when both ends are closed.
+type whenClosed struct {
+	*journal
+	done func()
+}
+
+func (w whenClosed) Closed(*vconn.Conn) { w.done() }
+
 func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.ends:
@@ -83,6 +98,7 @@ func TestStandardHTTPOverVirtualConnections(t *testing.T) {
 			if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 				t.Error(err)
 			}
+			l.open.Wait() // a Transport closes in its own time
 			s := connector.Stats()[0]
 			if s.Opened != s.Closed || s.Opened > 2 {
 				t.Errorf("%d opened, %d closed for four requests: want a connection kept alive, and closed", s.Opened, s.Closed)
