@@ -64,13 +64,6 @@ func open(t testing.TB, cfg Config) *Log {
 	return l
 }
 
-func flush(t testing.TB, l *Log) {
-	t.Helper()
-	if err := l.Flush(context.Background()); err != nil {
-		t.Fatalf("flush: %v", err)
-	}
-}
-
 func closeLog(t testing.TB, l *Log) {
 	t.Helper()
 	if err := l.Close(context.Background()); err != nil {

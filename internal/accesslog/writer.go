@@ -118,7 +118,7 @@ func (w *writer) give(c *chunk) {
 	*c = chunk{b: c.b[:0]}
 	w.mu.Lock()
 	w.held -= size
-	if size == w.chunk && len(w.free) < 2*len(w.shards) {
+	if size == w.chunk && len(w.free) < max(2*len(w.shards), 8) {
 		w.free = append(w.free, c)
 	}
 	w.mu.Unlock()
