@@ -250,12 +250,7 @@ func (p *printer) matrix(title, what string, of func(*Protocol) map[string]uint6
 		t.head = append(t.head, "total")
 	}
 	t.head = append(t.head, "share")
-	for _, name := range slices.SortedFunc(maps.Keys(totals), func(a, b string) int {
-		if byName {
-			return cmp.Compare(a, b)
-		}
-		return cmp.Or(cmp.Compare(totals[b], totals[a]), cmp.Compare(a, b))
-	}) {
+	for _, name := range ordered(totals, byName) {
 		cells := []string{clean(name)}
 		for _, c := range columns {
 			cells = append(cells, dashZero(c[name]))
@@ -267,4 +262,14 @@ func (p *printer) matrix(title, what string, of func(*Protocol) map[string]uint6
 	}
 	p.title(title, "")
 	p.table(t)
+}
+
+// ordered returns the keys of m, by name or by count and then by name.
+func ordered(m map[string]uint64, byName bool) []string {
+	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		if byName {
+			return cmp.Compare(a, b)
+		}
+		return cmp.Or(cmp.Compare(m[b], m[a]), cmp.Compare(a, b))
+	})
 }

@@ -104,6 +104,12 @@ func (w *worker) one(text []byte, r *result) error {
 	if err := w.tally.check(l, access); err != nil {
 		return err
 	}
+	w.count(l, access, r)
+	return nil
+}
+
+// count counts an access or session line, and adds its event to r.
+func (w *worker) count(l *line, access bool, r *result) {
 	tag := w.tally.voc.tags.id(l.text(fTag))
 	e := event{id: l.number(fID), tag: uint32(tag), session: !access}
 	if access {
@@ -121,7 +127,6 @@ func (w *worker) one(text []byte, r *result) error {
 	r.text = append(r.text, client[:min(len(client), maxClient)]...)
 	e.client = r.text[at:]
 	r.events = append(r.events, e)
-	return nil
 }
 
 func (r *result) fail(err error) {
