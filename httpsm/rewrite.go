@@ -52,10 +52,8 @@ func (t *Txn) buildRequest() event {
 		u.expects = h1.EqualFold(v, "100-continue")
 	}
 	t.reqOut = h1.AppendRequestHead(t.reqOut[:0], &t.oreq)
-	if !u.readAll.Load() {
-		if ev := t.takeBody(); ev.kind != evNone {
-			return ev
-		}
+	if ev := t.takeFirst(); ev.kind != evNone {
+		return ev
 	}
 	t.built = true
 	return event{kind: evNone}

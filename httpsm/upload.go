@@ -107,6 +107,23 @@ func (t *Txn) takeBody() event {
 	return event{kind: evNone}
 }
 
+// takeFirst frames what is there of the body without waiting. A small request
+// is then one write, and needs no tunnel.
+func (t *Txn) takeFirst() event {
+	for !t.up.readAll.Load() {
+		if ev := t.takeBody(); ev.kind != evNone {
+			return ev
+		}
+		if vc := t.cl.vc; vc == nil || vc.Buffered() == 0 || len(t.reqOut) >= outBound {
+			break
+		}
+		if err := t.cl.fill(); err != nil {
+			return event{kind: evClientGone, err: err}
+		}
+	}
+	return event{kind: evNone}
+}
+
 // hasMore: bytes are there that were not used.
 func (c *client) hasMore() bool { return c.r < c.w || c.vc != nil && c.vc.Buffered() > 0 }
 
