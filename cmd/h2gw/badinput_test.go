@@ -54,13 +54,13 @@ func TestBadInputEndsBeforeListening(t *testing.T) {
 
 	const (
 		to   = " --to http://127.0.0.1:9"
-		tls  = "proxy --admin off --from FREE --self-signed"
-		cert = "proxy --admin off" + to + " --from FREE"
+		tls  = "proxy --admin off --from 127.0.0.1:0 --self-signed"
+		cert = "proxy --admin off" + to + " --from 127.0.0.1:0"
 	)
 	for _, tc := range []struct{ name, args, want string }{
 		{"no command", "", `expected one of "demo"`},
 		{"unknown command", "prxy", `did you mean "proxy"`},
-		{"unknown flag", "proxy --form FREE", `unknown flag --form, did you mean "--from"`},
+		{"unknown flag", "proxy --form 127.0.0.1:0", `unknown flag --form, did you mean "--from"`},
 		{"a flag without its value", "proxy --from", `--from`},
 		{"an argument too many", tls + to + " extra", "unexpected argument extra"},
 		{"no listener", "proxy --admin off" + to, "no listener is given: add --from HOST:PORT"},
@@ -77,7 +77,7 @@ func TestBadInputEndsBeforeListening(t *testing.T) {
 		{"certificate without key", cert + " --cert DIR/good.crt", "without --key"},
 		{"key without certificate", cert + " --key DIR/good.key", "without --cert"},
 		{"certificate and self-signed", cert + " --cert DIR/good.crt --key DIR/good.key --self-signed", "choose one"},
-		{"certificate for a plain listener", "proxy --admin off --plain FREE --self-signed" + to, "no TLS listener"},
+		{"certificate for a plain listener", "proxy --admin off --plain 127.0.0.1:0 --self-signed" + to, "no TLS listener"},
 		{"certificate file missing", cert + " --cert DIR/none --key DIR/good.key", "DIR/none: no such file"},
 		{"key file missing", cert + " --cert DIR/good.crt --key DIR/none", "private key file DIR/none: no such file"},
 		{"certificate not PEM", cert + " --cert DIR/text --key DIR/good.key", "DIR/text: not PEM"},
@@ -87,8 +87,8 @@ func TestBadInputEndsBeforeListening(t *testing.T) {
 		{"certificate expired", cert + " --cert DIR/old.crt --key DIR/old.key", "DIR/old.crt: expired on"},
 
 		{"TLS port in use", "proxy --admin off --self-signed --from TAKEN" + to, `"TAKEN" (listener tls): the address is in use`},
-		{"plain port in use", "proxy --admin off --from FREE --self-signed --plain TAKEN" + to, `"TAKEN" (listener plain): the address is in use`},
-		{"admin port in use", "proxy --from FREE --self-signed --admin TAKEN" + to, `"TAKEN" for the admin address: bind: address already in use`},
+		{"plain port in use", "proxy --admin off --from 127.0.0.1:0 --self-signed --plain TAKEN" + to, `"TAKEN" (listener plain): the address is in use`},
+		{"admin port in use", "proxy --from 127.0.0.1:0 --self-signed --admin TAKEN" + to, `"TAKEN" for the admin address: bind: address already in use`},
 		{"address without port", "proxy --admin off --plain 127.0.0.1" + to, `"127.0.0.1" (listener plain): missing port`},
 		{"port out of range", "proxy --admin off --plain 127.0.0.1:70000" + to, "invalid port"},
 		{"address of another machine", "proxy --admin off --plain 192.0.2.1:8080" + to, "not one of this machine"},

@@ -18,19 +18,49 @@ import (
 	"time"
 )
 
-// A gatewayProcess is `h2gw proxy` running in front of an origin.
+// A gatewayProcess is a running `h2gw proxy`, and where it listens.
 type gatewayProcess struct {
 	*process
 	tls, plain, admin, log string
 }
 
+// startProxy runs h2gw in front of origin on free ports, with a listener of each
+// kind, and waits until it is ready.
 func startProxy(t *testing.T, origin string, args ...string) *gatewayProcess {
 	t.Helper()
-	g := &gatewayProcess{tls: freePort(t), plain: freePort(t), admin: freePort(t), log: filepath.Join(t.TempDir(), "access.log")}
-	g.process = start(t, []string{"H2GW_ADMIN=" + g.admin}, append([]string{"proxy", "--from", g.tls, "--self-signed", "--plain", g.plain,
-		"--to", origin, "--access-log", g.log}, args...)...)
-	eventually(t, "h2gw is ready", func() bool { return status("http://"+g.admin+"/readyz") == 200 })
+	g := &gatewayProcess{log: filepath.Join(t.TempDir(), "access.log")}
+	g.process = start(t, []string{"H2GW_ADMIN=127.0.0.1:0"}, append([]string{"proxy", "--from", "127.0.0.1:0", "--self-signed",
+		"--plain", "127.0.0.1:0", "--to", origin, "--access-log", g.log}, args...)...)
+	g.find()
 	return g
+}
+
+// find reads from the log for people where h2gw listens: with port 0 no other
+// process can take the port in between.
+func (g *gatewayProcess) find() {
+	g.t.Helper()
+	eventually(g.t, "h2gw listens", func() bool {
+		select {
+		case <-g.exited:
+			g.t.Fatal("h2gw has ended")
+		default:
+		}
+		for l := range strings.Lines(g.err.String()) {
+			var e struct{ Message, Listener, Addr string }
+			if json.Unmarshal([]byte(l), &e) != nil {
+				continue
+			}
+			switch {
+			case strings.HasPrefix(e.Message, "admin address"):
+				g.admin = e.Addr
+			case e.Message == "listening" && e.Listener == "tls":
+				g.tls = e.Addr
+			case e.Message == "listening" && e.Listener == "plain":
+				g.plain = e.Addr
+			}
+		}
+		return g.plain != "" // the last one
+	})
 }
 
 // status fetches url on a connection of its own and returns the status code, or
@@ -129,6 +159,44 @@ func TestTermFinishesWhatIsRunning(t *testing.T) {
 	}
 }
 
+// TERM while requests keep coming: each one either finishes or was never
+// accepted, and the log has exactly those that finished.
+func TestTermUnderSteadyLoadLosesNothing(t *testing.T) {
+	url, _ := slowOrigin(t, 0)
+	g := startProxy(t, url)
+	var wg sync.WaitGroup
+	var finished atomic.Int64
+	for range 4 {
+		c := h2Client(t)
+		for range 4 {
+			wg.Go(func() {
+				for {
+					resp, err := c.Get("https://" + g.tls + "/")
+					if err != nil {
+						return // nobody listens any more
+					}
+					body, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if err != nil || string(body) != "done" || resp.StatusCode != 200 {
+						t.Errorf("%d %q, %v", resp.StatusCode, body, err)
+						return
+					}
+					finished.Add(1)
+				}
+			})
+		}
+	}
+	eventually(t, "requests flow", func() bool { return finished.Load() > 200 })
+	g.signal(syscall.SIGTERM)
+	wg.Wait()
+	if code := g.wait(20 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if n := g.events(); int64(n["completed"]) != finished.Load() || n["access"] != n["completed"] {
+		t.Errorf("%d requests finished; log: %v", finished.Load(), n)
+	}
+}
+
 func TestASecondSignalExitsAtOnce(t *testing.T) {
 	url, arrived := slowOrigin(t, time.Minute)
 	g := startProxy(t, url)
@@ -161,6 +229,9 @@ func TestUSR1ReopensTheLogAndHUPDoesNoHarm(t *testing.T) {
 			t.Fatalf("%s: %d", path, code)
 		}
 	}
+	if code := status("http://" + g.admin + "/readyz"); code != 200 {
+		t.Errorf("/readyz: %d", code)
+	}
 	get("/before")
 	eventually(t, "the first line is written", func() bool { return g.events()["access"] == 1 })
 	if err := os.Rename(g.log, g.log+".1"); err != nil {
@@ -186,10 +257,9 @@ func TestUSR1ReopensTheLogAndHUPDoesNoHarm(t *testing.T) {
 
 func TestAccessLinesGoToStandardOutputByDefault(t *testing.T) {
 	url, _ := slowOrigin(t, 0)
-	plain, admin := freePort(t), freePort(t)
-	p := start(t, nil, "proxy", "--plain", plain, "--to", url, "--admin", admin, "--access-log-format", "combined")
-	eventually(t, "h2gw is ready", func() bool { return status("http://"+admin+"/readyz") == 200 })
-	if code := status("http://" + plain + "/a/path?q=1"); code != 200 {
+	p := &gatewayProcess{process: start(t, nil, "proxy", "--plain", "127.0.0.1:0", "--to", url, "--admin", "127.0.0.1:0", "--access-log-format", "combined")}
+	p.find()
+	if code := status("http://" + p.plain + "/a/path?q=1"); code != 200 {
 		t.Fatalf("status %d", code)
 	}
 	p.signal(syscall.SIGTERM)
@@ -203,9 +273,11 @@ func TestAccessLinesGoToStandardOutputByDefault(t *testing.T) {
 
 func TestAccessLogAndAdminCanBeOff(t *testing.T) {
 	url, _ := slowOrigin(t, 0)
-	plain := freePort(t)
-	p := start(t, nil, "proxy", "--plain", plain, "--to", url, "--admin", "off", "--access-log", "off")
-	eventually(t, "h2gw serves", func() bool { return status("http://"+plain+"/") == 200 })
+	p := &gatewayProcess{process: start(t, nil, "proxy", "--plain", "127.0.0.1:0", "--to", url, "--admin", "off", "--access-log", "off")}
+	p.find()
+	if code := status("http://" + p.plain + "/"); code != 200 {
+		t.Fatalf("status %d", code)
+	}
 	p.signal(syscall.SIGTERM)
 	if code := p.wait(20 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)

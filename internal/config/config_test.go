@@ -191,6 +191,34 @@ func TestNearestPutsTheNearestFirst(t *testing.T) {
 	}
 }
 
+func FuzzSet(f *testing.F) {
+	for _, row := range Table() {
+		f.Add(row.Name + "=" + row.Default)
+	}
+	for _, s := range []string{"", "=", "a=b=c", "limits.target=64KB", "timeouts.connect=1e9s", "limits.request_body=9223372036854775807TiB", "timeouts.drain=-0s"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, assignment string) {
+		s, d := Defaults(), Defaults()
+		if err := s.Set(assignment); err != nil {
+			if s != d {
+				t.Fatalf("%q: refused, but the settings changed", assignment)
+			}
+			return
+		}
+		// What was accepted can be written and read back.
+		again := Defaults()
+		for _, row := range Table() {
+			if err := again.Set(row.Name + "=" + row.Value(&s)); err != nil {
+				t.Fatalf("%q gives %s=%s, which is refused: %v", assignment, row.Name, row.Value(&s), err)
+			}
+		}
+		if again != s {
+			t.Fatalf("%q: %+v reads back as %+v", assignment, s, again)
+		}
+	})
+}
+
 func TestDocsHoldTheTable(t *testing.T) {
 	const file = "../../docs/config.md"
 	data, err := os.ReadFile(file)

@@ -415,9 +415,10 @@ func TestAFailedStartLeavesNothingOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	// An address that no client connection of another process is given a port of.
+	free, err := net.Listen("tcp", "127.0.0.77:0")
 	if err != nil {
-		t.Fatal(err)
+		t.Skip("no second loopback address:", err)
 	}
 	addr := free.Addr().String()
 	free.Close()
