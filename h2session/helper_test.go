@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -69,7 +70,7 @@ func start(t testing.TB, cfg Config, h handler) *bench {
 	return startOn(t, cfg, h, client, server)
 }
 
-func startOn(t testing.TB, cfg Config, h handler, client, server *testkit.Conn) *bench {
+func startOn(t testing.TB, cfg Config, h handler, client net.Conn, server net.Conn) *bench {
 	if h == nil {
 		h = hello
 	}
@@ -165,6 +166,8 @@ func (b *bench) wantRefusal(outcome string) Refusal {
 }
 
 // bubble runs a test in a synctest bubble.
+func synctestWait() { time.Sleep(time.Millisecond) }
+
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)

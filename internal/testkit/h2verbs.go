@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"strings"
 	"testing/synctest"
 
 	"golang.org/x/net/http2"
@@ -48,7 +49,7 @@ func Request(method, path string, extra ...string) []string {
 	fields := []string{":method", method, ":scheme", "https", ":authority", "example.com", ":path", path}
 next:
 	for i := 0; i+1 < len(extra); i += 2 {
-		for j := 0; extra[i][0] == ':' && j < len(fields); j += 2 {
+		for j := 0; strings.HasPrefix(extra[i], ":") && j < len(fields); j += 2 {
 			if fields[j] == extra[i] {
 				fields[j+1] = extra[i+1]
 				continue next
