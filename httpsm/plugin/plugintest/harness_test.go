@@ -1,6 +1,3 @@
-// Package plugintest runs a request against a real httpsm.Machine with hooks,
-// once over a virtual connection and once over an HTTP/1.1 connection, and
-// tells what the origin and the client saw.
 package plugintest
 
 import (
@@ -15,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"go.uber.org/goleak"
+
 	"github.com/h2gw/h2gw/httpsm"
 	"github.com/h2gw/h2gw/httpsm/origin"
 	"github.com/h2gw/h2gw/internal/testkit"
@@ -22,17 +21,15 @@ import (
 	"github.com/h2gw/h2gw/vconn"
 )
 
-// A Result is what came of one request.
-type Result struct {
-	// Transport is "vconn" or "http/1.1".
-	Transport string
-	// Origin is the request head as the origin received it; "" if it received
-	// none.
-	Origin testkit.OriginRequest
-	// Response and Body are the client's; the Response's own Body is read.
-	Response *http.Response
-	Body     string
-	Record   httpsm.Record
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A result is what came of one request.
+type result struct {
+	transport string                // "vconn" or "http/1.1"
+	origin    testkit.OriginRequest // as the origin received it; zero if it received none
+	response  *http.Response        // as the client received it
+	body      string                // of the response
+	record    httpsm.Record
 }
 
 var client = netip.MustParseAddrPort("203.0.113.9:5555")
@@ -53,13 +50,13 @@ func overTCP() *pitag.Session {
 	return &pitag.Session{Identity: pitag.Identity{Tag: pitag.TagHTTP1, ID: 8}, Client: client, Listener: "plain"}
 }
 
-// Registrar is what every plugin is.
-type Registrar interface{ Register(*httpsm.Hooks) error }
+// registrar is what every plugin is.
+type registrar interface{ Register(*httpsm.Hooks) error }
 
-// Each sends request, a whole HTTP/1.1 message, over both transports to an
+// each sends request, a whole HTTP/1.1 message, over both transports to an
 // origin that answers with response, and gives each result to check. Plugins
 // are registered in order.
-func Each(t *testing.T, request, response string, check func(t *testing.T, r Result), plugins ...Registrar) {
+func each(t *testing.T, request, response string, check func(t *testing.T, r result), plugins ...registrar) {
 	t.Helper()
 	for _, transport := range []string{"vconn", "http/1.1"} {
 		t.Run(transport, func(t *testing.T) {
@@ -70,21 +67,21 @@ func Each(t *testing.T, request, response string, check func(t *testing.T, r Res
 	}
 }
 
-func run(t *testing.T, transport, request, response string, plugins []Registrar) Result {
+func run(t *testing.T, transport, request, response string, plugins []registrar) result {
 	hooks := new(httpsm.Hooks)
 	for _, p := range plugins {
 		if err := p.Register(hooks); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r := Result{Transport: transport}
+	r := result{transport: transport}
 	o := testkit.NewOrigin(t, func(c *testkit.OriginConn) {
 		for {
 			req, ok := c.ReadRequest()
 			if !ok {
 				return
 			}
-			r.Origin = req
+			r.origin = req
 			c.Send(response)
 		}
 	})
@@ -106,17 +103,17 @@ func run(t *testing.T, transport, request, response string, plugins []Registrar)
 	conn := connect(t, m, transport)
 	go io.WriteString(conn, request)
 	method, _, _ := strings.Cut(request, " ")
-	r.Response, err = http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	r.response, err = http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	if err != nil {
 		t.Fatalf("the response: %v", err)
 	}
-	body, err := io.ReadAll(r.Response.Body)
+	body, err := io.ReadAll(r.response.Body)
 	if err != nil {
 		t.Fatalf("the response body: %v", err)
 	}
-	r.Body = string(body)
+	r.body = string(body)
 	conn.Close()
-	r.Record = <-records
+	r.record = <-records
 	if err := m.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
