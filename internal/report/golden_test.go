@@ -146,3 +146,12 @@ func TestUnits(t *testing.T) {
 		}
 	}
 }
+
+func TestEmptyBucketsAreOneLine(t *testing.T) {
+	out := render(t, summarize(t, Options{}, session("1", "1")+session("2", "700")), Style{Width: 60})
+	for _, want := range []string{"             1  1   50.0 %  ####", "\n      2 to 511  -    0.0 %\n  512 to 1,023  1   50.0 %  ####"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}

@@ -74,7 +74,10 @@ func (p *printer) opening() {
 	if s.From != nil {
 		p.line("%s", period(*s.From, *s.To))
 	}
-	parts := []string{fmt.Sprintf("%s lines, %s", whole(s.Lines.Total), size(bytes))}
+	parts := []string{plural(s.Lines.Total, "line")}
+	if bytes > 0 {
+		parts[0] += ", " + size(bytes)
+	}
 	for _, c := range []struct {
 		n    uint64
 		name string
@@ -107,7 +110,7 @@ func (p *printer) faults() {
 	}
 	if s.Lines.Broken == 0 {
 		if s.Lines.Access+s.Lines.Session == 0 {
-			p.line("There is no access or session line in it.")
+			p.line("There is no access or session line to report on.")
 		}
 		return
 	}
@@ -181,7 +184,7 @@ func (p *printer) balance() {
 		p.line("  %s access lines, sessions account for %s", whole(b.AccessLines), whole(b.InSessions))
 	} else {
 		p.line("  %s %s access lines but sessions account for %s", p.st.paint(bold+";"+yellow, "log incomplete:"), whole(b.AccessLines), whole(b.InSessions))
-		p.line("  %s streams of %s closed connections have no access line:", p.about(b.Missing), p.about(b.MissingConnections))
+		p.line("  %s streams have no access line, of closed connections: %s;", p.about(b.Missing), p.about(b.MissingConnections))
 		p.line("  lines were dropped, or are in another file of a rotated log")
 	}
 	if b.InOpenConnections > 0 {
@@ -199,8 +202,9 @@ func (p *printer) chart(x *Protocol) {
 		return
 	}
 	p.line("")
+	buckets := joinEmpty(x.StreamBuckets)
 	most, widest := uint64(0), 0
-	for _, b := range x.StreamBuckets {
+	for _, b := range buckets {
 		most = max(most, b.Count)
 		widest = max(widest, len(bucketName(b)))
 	}
@@ -211,11 +215,23 @@ func (p *printer) chart(x *Protocol) {
 	}
 	room := max(8, min(40, width-len("  ")-widest-counts-len("  ")*3-len("100.0 %")))
 	p.line("  %s", p.st.paint(faint, clean(x.Name)+": connections by number of streams"))
-	for _, b := range x.StreamBuckets {
+	for _, b := range buckets {
 		l := fmt.Sprintf("  %*s  %*s  %7s  %s", widest, bucketName(b), counts, dashZero(b.Count),
 			share(b.Count, x.StreamsPerConnection.Count), p.st.paint(cyan, bar(b.Count, most, room, p.st.Blocks)))
 		p.line("%s", strings.TrimRight(l, " "))
 	}
+}
+
+// joinEmpty makes one of empty buckets that follow each other.
+func joinEmpty(bs []Bucket) (out []Bucket) {
+	for _, b := range bs {
+		if n := len(out); n > 0 && b.Count == 0 && out[n-1].Count == 0 {
+			out[n-1].To = b.To
+			continue
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 func bucketName(b Bucket) string {

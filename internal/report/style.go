@@ -66,6 +66,14 @@ func whole(n uint64) string {
 	return s
 }
 
+// plural names n things.
+func plural(n uint64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return whole(n) + " " + thing
+}
+
 // dashZero is whole, with "-" for nothing: in a table it is easier to overlook.
 func dashZero(n uint64) string {
 	if n == 0 {
