@@ -124,11 +124,26 @@ func (c *Conn) close() {
 	}
 	for i := range p.ends {
 		p.count(&p.toEnd[i])
-		if p.ends[i].events.obs != nil {
-			p.ends[i].events.closed = true
-		}
 	}
 	p.counters.closed.Add(1)
+	// The transaction's end is told first, the stream's when that has
+	// returned: whoever waits for its streams has then waited for the records
+	// of their transactions too.
+	p.untold = true
+	if p.ends[passive].events.obs == nil {
+		p.tellActiveClosed()
+	} else {
+		p.ends[passive].events.closed = true
+	}
+}
+
+// tellActiveClosed posts Closed to the active end, unless that was done. With
+// the lock held.
+func (p *pair) tellActiveClosed() {
+	if p.untold {
+		p.untold = false
+		p.ends[active].events.closed = p.ends[active].events.obs != nil
+	}
 }
 
 func (p *pair) bothClosed() bool { return p.ends[active].closed && p.ends[passive].closed }

@@ -33,6 +33,7 @@ type pair struct {
 	stream   uint32
 
 	resetBy uint8 // the side whose Reset it was: here it costs no padding
+	untold  bool  // both ends are closed and the active one was not told
 }
 
 // A half is one direction: bytes on their way to one end.

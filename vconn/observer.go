@@ -29,7 +29,8 @@ type Observer interface {
 	Consumed(c *Conn, n int)
 	// PeerReset says that the peer called Reset. Readable follows.
 	PeerReset(*Conn, *ResetError)
-	// Closed says that both ends are closed. It is called once.
+	// Closed says that both ends are closed. It is called once. The active
+	// end's is called when that of the passive end has returned.
 	Closed(*Conn)
 }
 
@@ -120,8 +121,20 @@ func (c *Conn) deliver() {
 		}
 		if s.closed {
 			obs.Closed(c)
+			c.passClosedOn()
 		}
 	}
+}
+
+// passClosedOn tells the active end of the close that the passive end's observer
+// has been told of.
+func (c *Conn) passClosedOn() {
+	p := c.pair
+	p.mu.Lock()
+	if c.side == passive {
+		p.tellActiveClosed()
+	}
+	p.unlockAndTell()
 }
 
 // SetObserver makes o the observer of this end in place of any before it; nil
@@ -137,6 +150,12 @@ func (c *Conn) SetObserver(o Observer) {
 		readable:  !c.closed && (c.in.n > 0 || c.in.ended || p.reset != nil),
 		peerReset: p.reset != nil && p.resetBy != c.side,
 		closed:    p.bothClosed(),
+	}
+	switch {
+	case c.side == active:
+		p.untold = false
+	case o == nil:
+		p.tellActiveClosed()
 	}
 	p.unlockAndTell()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -427,4 +428,40 @@ func TestAnObserverCanTakeItselfOff(t *testing.T) {
 	a.Reset(8)
 	p.Close()
 	wantEqual(t, "told", j.take(), "reset 8, readable")
+}
+
+// tellsClosed notes which end was told of Closed.
+type tellsClosed struct {
+	vconn.Observer
+	name string
+	told *[]string
+	mu   *sync.Mutex
+}
+
+func (o tellsClosed) Closed(*vconn.Conn) {
+	runtime.Gosched() // gives the other end the chance to overtake
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	*o.told = append(*o.told, o.name)
+}
+
+func TestTheTransactionsEndIsToldOfClosedBeforeTheStreams(t *testing.T) {
+	for range 500 {
+		var told []string
+		var mu sync.Mutex
+		var p *vconn.Conn
+		c := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { p = c }))
+		a, err := c.Open(vconn.Options{Observer: tellsClosed{new(journal), "active", &told, &mu}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.SetObserver(tellsClosed{new(journal), "passive", &told, &mu})
+		var wg sync.WaitGroup
+		wg.Go(func() { a.Close() })
+		wg.Go(func() { p.Close() })
+		wg.Wait()
+		if want := []string{"passive", "active"}; !slices.Equal(told, want) {
+			t.Fatalf("Closed was told to %v, want %v", told, want)
+		}
+	}
 }
