@@ -76,3 +76,20 @@ func TestGroupWithoutEndpoints(t *testing.T) {
 	}
 	g.Close()
 }
+
+func FuzzParseURL(f *testing.F) {
+	for _, s := range []string{"http://a", "https://[::1]:8443", "http://a:1/", "x", "http://u@a", "http://[fe80::1%25lo]:80", "http://%41:1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		ec, err := ParseURL(s)
+		if err != nil {
+			return
+		}
+		g, err := NewGroup(Config{Endpoints: []EndpointConfig{ec}})
+		if err != nil {
+			t.Fatalf("%q became %+v, which a group refuses: %v", s, ec, err)
+		}
+		g.Close()
+	})
+}

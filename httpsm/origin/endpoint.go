@@ -130,7 +130,7 @@ func (e *Endpoint) connect(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-// retire stops keeping connections: the endpoint was forgotten.
+// retire stops keeping connections: the endpoint was forgotten or replaced.
 func (e *Endpoint) retire() { e.pool.retire() }
 
 func (e *Endpoint) close() { e.pool.shut() }

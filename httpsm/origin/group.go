@@ -22,6 +22,7 @@ type Group struct {
 	tls       *tls.Config // base for https endpoints, never changed
 	endpoints []*Endpoint // immutable
 	closed    atomic.Bool
+	retired   atomic.Bool
 
 	mu      sync.Mutex
 	literal map[netip.AddrPort]*Endpoint // made by EndpointFor; guarded by mu
@@ -105,6 +106,9 @@ func (g *Group) EndpointFor(addr netip.AddrPort) *Endpoint {
 		e.pool.shut()
 		return e
 	}
+	if g.retired.Load() {
+		e.pool.retire()
+	}
 	if g.literal == nil {
 		g.literal = make(map[netip.AddrPort]*Endpoint)
 	}
@@ -128,6 +132,17 @@ func (g *Group) evictLiteralLocked() bool {
 		}
 	}
 	return false
+}
+
+// Retire says that the group was replaced: idle connections are closed, those in
+// use close at their Release, and none is kept from now on. Pick and Get go on
+// working, for transactions that began with this group. It may be called more
+// than once.
+func (g *Group) Retire() {
+	g.retired.Store(true)
+	for _, e := range g.all() {
+		e.retire()
+	}
 }
 
 // Close closes idle connections and fails waiting requests; connections in use

@@ -312,6 +312,25 @@ func TestClosingAGroupClosesIdleConnections(t *testing.T) {
 	})
 }
 
+func TestARetiredGroupServesWithoutKeeping(t *testing.T) {
+	inBubble(t, func(*Config) {}, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
+		busy, idle := get(t, e, false), get(t, e, false)
+		idle.Release(true)
+		e.group.Retire()
+		<-o.Conn(2).Done()
+		busy.Release(true)
+		<-o.Conn(1).Done()
+		use(t, e.group.Pick())
+		use(t, e.group.EndpointFor(netip.MustParseAddrPort("10.0.0.1:80")))
+		for _, s := range e.group.Stats() {
+			if s.Idle != 0 || s.Active != 0 || s.Requests == 0 {
+				t.Errorf("%+v", s)
+			}
+		}
+		e.group.Retire()
+	})
+}
+
 func TestPickPrefersTheLessLoaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testkit.NewOrigin(t, testkit.Serve(response))
