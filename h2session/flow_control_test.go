@@ -294,11 +294,12 @@ func TestStreamsTakeTurns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n = 200_000
 		cl := start(t, Config{}, send(n))
-		cl.Handshake(window(1 << 20))
+		cl.Handshake(window(0))
+		cl.Window(0, 1<<20)
 		cl.Get(1, "/")
 		cl.Get(3, "/")
 		synctest.Wait()
-		cl.Window(0, 1<<20)
+		cl.Settings(window(1 << 20)) // both are ready now
 		got := map[uint32]int{}
 		for got[1] < n || got[3] < n {
 			f, err := cl.Next()

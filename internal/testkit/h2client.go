@@ -275,3 +275,6 @@ func closedErr(err error) bool {
 	return err != nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		strings.Contains(err.Error(), "reset"))
 }
+
+// Closed reports whether err says that a connection has ended, in whatever way.
+func Closed(err error) bool { return closedErr(err) }
