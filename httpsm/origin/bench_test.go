@@ -2,10 +2,13 @@ package origin
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
 	"testing"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // echoOrigin answers every request on loopback and allocates nothing once a
@@ -117,6 +120,30 @@ func BenchmarkGetRelease(b *testing.B) {
 			b.Fatal(err)
 		}
 		x.Release(true)
+	}
+}
+
+// Over TLS the look goes through crypto/tls.
+func BenchmarkGetReleaseTLS(b *testing.B) {
+	cert, pool := certificate(b, "origin.test")
+	o := testkit.ListenOrigin(b, func(c *testkit.OriginConn) {
+		tls.Server(c.NetConn(), &tls.Config{Certificates: []tls.Certificate{cert}}).Read(make([]byte, 1))
+	})
+	g := groupOf(b, o, func(c *Config) {
+		c.Endpoints[0].TLS, c.Endpoints[0].ServerName = true, "origin.test"
+		c.TLS, c.Dial = &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS12}, nil // 1.3 leaves tickets to be read
+	})
+	e, ctx := g.Endpoints()[0], context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		x, err := e.Get(ctx, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		x.Release(true)
+	}
+	if s := e.Stats(); s.Connects["ok"] != 1 {
+		b.Errorf("%+v", s)
 	}
 }
 

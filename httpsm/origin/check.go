@@ -66,9 +66,8 @@ func (c *conn) lookPlain() look {
 // that yield nothing (part of a record, a late session ticket) count as
 // unexpected, because half a response cannot be told from a ticket.
 func (c *conn) lookTLS() look {
-	var one [1]byte
 	c.probe.begin()
-	n, err := c.nc.Read(one[:])
+	n, err := c.nc.Read(c.sock.one[:])
 	got := c.probe.end()
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.rd.drop(readSide{c}, false) == nil {
 		return c.lookTLS() // a lazy deadline left on it: none is now

@@ -116,13 +116,13 @@ func TestHEADGetsLengthAndNoBody(t *testing.T) {
 }
 
 func TestOtherPluginsSeeALocalAnswer(t *testing.T) {
-	h, err := headers.New(headers.Config{Response: headers.Changes{Set: []httpsm.Field{{Name: "X-Seen", Value: "${status} ${piid}"}}}})
+	h, err := headers.New(headers.Config{Response: headers.Changes{Set: []httpsm.Field{{Name: "X-Seen", Value: "${status} ${piid} ${request_id}${origin}"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := answering(t, respond.Rule{Status: 301, Fields: []httpsm.Field{{Name: "Location", Value: "https://example.org/"}}})
-	each(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", fromOrigin, func(t *testing.T, r result) {
-		want := map[string]string{"vconn": "301 7", "http/1.1": "301 8"}[r.transport]
+	each(t, "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: r-1\r\n\r\n", fromOrigin, func(t *testing.T, r result) {
+		want := map[string]string{"vconn": "301 7 r-1", "http/1.1": "301 8 r-1"}[r.transport]
 		if r.response.Header.Get("X-Seen") != want || r.response.Header.Get("Location") == "" || r.body != "" {
 			t.Errorf("%v %q", r.response.Header, r.body)
 		}
