@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// startPrometheus runs a real Prometheus server with the configuration of
+// contrib/prometheus, scraping target every second. It returns its base URL.
+func startPrometheus(t *testing.T, target string) string {
+	t.Helper()
+	exe := tool(t, "prometheus")
+	dir := t.TempDir()
+	for _, name := range []string{"prometheus.yml", "recording.yml", "alerts.yml"} {
+		text, err := os.ReadFile(filepath.Join(root, "contrib/prometheus", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := strings.ReplaceAll(string(text), "h2gw:9180", target)
+		s = strings.ReplaceAll(s, "_interval: 5s", "_interval: 1s")
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(s), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, tool(t, "promtool"), "check", "config", filepath.Join(dir, "prometheus.yml"))
+	addr := freePort(t)
+	start(t, dir, exe, "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+addr, "--log.level=warn")
+	base := "http://" + addr
+	eventually(t, "Prometheus is ready", func() bool {
+		code, _, err := httpGet(base + "/-/ready")
+		return err == nil && code == 200
+	})
+	return base
+}
+
+// query asks Prometheus for an instant vector, by the value of one label.
+func query(t *testing.T, base, expr, label string) map[string]float64 {
+	t.Helper()
+	code, text, err := httpGet(base + "/api/v1/query?query=" + url.QueryEscape(expr))
+	if err != nil || code != 200 {
+		t.Fatalf("query %s: %d, %v: %s", expr, code, err, text)
+	}
+	var res struct {
+		Data struct {
+			Result []struct {
+				Metric map[string]string
+				Value  [2]any
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &res); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, r := range res.Data.Result {
+		v, err := strconv.ParseFloat(r.Value[1].(string), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[r.Metric[label]] = v
+	}
+	return out
+}
+
+func TestPrometheusKnowsTheConnectionsOfEachProtocol(t *testing.T) {
+	addr, _ := startNginx(t, map[string][]byte{"page": []byte("page\n")})
+	g := startGateway(t, []string{addr})
+	prom := startPrometheus(t, g.admin)
+	h2load(t, loadArgs(5, 10, 500, g.url("/page"))...).wantAllOK(t)
+	h2load(t, loadArgs(3, 10, 300, "http://"+g.plain+"/page")...).wantAllOK(t)
+	h2load(t, loadArgs(2, 1, 200, "--h1", g.url("/page"))...).wantAllOK(t)
+	g.settle()
+	wantConns := map[string]float64{"h2": 5, "h2c": 3, "http/1.1": 2}
+	wantStreams := map[string]float64{"h2": 500, "h2c": 300, "http/1.1": 200}
+	eventually(t, "Prometheus has scraped the connections per protocol", func() bool {
+		return sameMap(query(t, prom, "sum by (proto) (h2gw_connections_total)", "proto"), wantConns)
+	})
+	if got := query(t, prom, "sum by (proto) (h2gw_connection_streams_sum)", "proto"); !sameMap(got, wantStreams) {
+		t.Errorf("streams of closed connections by protocol: %v, want %v", got, wantStreams)
+	}
+	if got := query(t, prom, "sum by (proto) (h2gw_connections_active)", "proto"); !sameMap(got, map[string]float64{"h2": 0, "h2c": 0, "http/1.1": 0}) {
+		t.Errorf("active connections by protocol: %v, want 0 of each", got)
+	}
+	g.quit()
+}
+
+func sameMap(got, want map[string]float64) bool {
+	for k, v := range want {
+		if g, ok := got[k]; !ok || g != v {
+			return false
+		}
+	}
+	return true
+}
