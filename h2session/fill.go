@@ -39,6 +39,7 @@ func (m *machine) next() (*stream, int) {
 		return nil, 0
 	}
 	st.pulling, st.again = true, false
+	m.pulled = st
 	return st, int(min(int64(st.out), int64(m.out), sliceSize, int64(m.peer.frameSize)))
 }
 
@@ -46,7 +47,7 @@ func (m *machine) next() (*stream, int) {
 // stream may have been closed meanwhile: what was appended is sent anyway, for
 // the HPACK table has moved and the window is used.
 func (m *machine) sent(st *stream, p *pulled, now time.Time) {
-	st.pulling = false
+	m.endTurn()
 	m.count.framesOut[http2.FrameHeaders] += uint64(p.heads)
 	m.count.framesOut[http2.FrameContinuation] += uint64(p.conts)
 	m.count.framesOut[http2.FrameData] += uint64(p.frames)
@@ -68,6 +69,19 @@ func (m *machine) sent(st *stream, p *pulled, now time.Time) {
 		m.ready.push(st)
 	}
 	m.recycle(st)
+}
+
+// endTurn ends the turn that next began, if any; so it must when the write loop
+// ends in the middle of one.
+func (m *machine) endTurn() {
+	st := m.pulled
+	if st == nil {
+		return
+	}
+	m.pulled = nil
+	st.pulling = false
+	m.ops.add(st.later)
+	st.later = op{}
 }
 
 // advance brings the frames of a turn to the stream's state. That one of them is

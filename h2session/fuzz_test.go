@@ -89,6 +89,8 @@ func FuzzFrameReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, step int) {
 		synctest.Test(t, func(t *testing.T) {
 			ours, theirs := pieces(data, step), pieces(data, 1<<20)
+			defer ours.Close()
+			defer theirs.Close()
 			fr := http2.NewFramer(nil, theirs)
 			fr.AllowIllegalReads = true
 			in := newFrameReader(ours, time.Now())

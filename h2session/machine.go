@@ -44,6 +44,7 @@ type machine struct {
 	// Control frames wait here, encoded, and go before any response.
 	ctrl    []byte
 	ready   streamList // have something to say
+	pulled  *stream    // is having its turn; nil: none
 	starved streamList // have DATA, but the session window is shut
 	in      inflow
 	out     outflow
@@ -139,8 +140,7 @@ func (m *machine) recycle(st *stream) {
 // finish closes a stream that ended in both directions: its slot is free.
 func (m *machine) finish(st *stream, now time.Time) {
 	m.release(st, now)
-	m.ops.add(op{conn: st.conn, kind: opClose})
-	m.tombs.note(st.id, endedWell)
+	m.disconnect(st, op{conn: st.conn, kind: opClose})
 }
 
 // reset closes a stream with RST_STREAM of either side. What it had received and
@@ -160,8 +160,18 @@ func (m *machine) reset(st *stream, code Code, by Initiator, now time.Time) {
 	if st.live || st.opening {
 		st.zombie = true
 		m.zombies++
-		m.ops.add(op{conn: st.conn, kind: opReset, code: code})
+		m.disconnect(st, op{conn: st.conn, kind: opReset, code: code})
 	}
+}
+
+// disconnect ends our side of st's virtual connection: now, or when the write
+// loop no longer looks into its buffer.
+func (m *machine) disconnect(st *stream, p op) {
+	if st.pulling {
+		st.later = p
+		return
+	}
+	m.ops.add(p)
 }
 
 // release takes a closed stream out of everything.

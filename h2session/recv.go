@@ -151,12 +151,12 @@ func (m *machine) recvWindow(id uint32, inc uint32, now time.Time) error {
 	case !st.out.add(int64(inc)):
 		return streamError(id, codeFlowControl, "the stream window exceeds 2^31-1")
 	}
-	m.opened1(st, now)
+	m.reopened(st, now)
 	return nil
 }
 
-// opened1 makes a stream ready again whose own window was shut and is not now.
-func (m *machine) opened1(st *stream, now time.Time) {
+// reopened makes a stream ready again whose own window was shut and is not now.
+func (m *machine) reopened(st *stream, now time.Time) {
 	if st.stall == stallStream && st.out > 0 {
 		m.unstall(st, now)
 		m.wake(st)

@@ -237,15 +237,19 @@ func (s *Session) panicked(v any) {
 // onTimer is the session's one timer.
 func (s *Session) onTimer() {
 	defer s.recovered()
-	s.mu.Lock()
-	defer s.unlock()
-	if s.dead {
-		return
-	}
-	if s.m.tick(time.Now()) {
-		s.dead = true
+	if s.tick() {
 		s.conn.Close()
 	}
+}
+
+func (s *Session) tick() (cut bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	if !s.dead && s.m.tick(time.Now()) {
+		s.dead = true
+		return true
+	}
+	return false
 }
 
 // drain begins the graceful end.
@@ -255,8 +259,10 @@ func (s *Session) drain(c pitag.Cause) {
 	s.m.drain(c, time.Now())
 }
 
-// abort ends the session without waiting for its streams: GOAWAY, close.
+// abort ends the session without waiting for its streams: GOAWAY, close. A
+// client that does not take the GOAWAY is not waited for.
 func (s *Session) abort(c pitag.Cause) {
+	defer s.conn.SetDeadline(time.Now().Add(linger))
 	s.mu.Lock()
 	defer s.unlock()
 	s.m.because(c, nil)

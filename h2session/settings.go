@@ -120,7 +120,7 @@ func (m *machine) applyWindow(val uint32, now time.Time) error {
 		if !st.out.add(delta) {
 			return connError(codeFlowControl, "SETTINGS_INITIAL_WINDOW_SIZE makes a stream window exceed 2^31-1")
 		}
-		m.opened1(st, now)
+		m.reopened(st, now)
 	}
 	return nil
 }

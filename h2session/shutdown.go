@@ -107,7 +107,7 @@ func (m *machine) abandon(now time.Time) {
 		if st.live || st.opening {
 			st.zombie = true
 			m.zombies++
-			m.ops.add(op{conn: st.conn, kind: opReset, code: codeCancel})
+			m.disconnect(st, op{conn: st.conn, kind: opReset, code: codeCancel})
 		}
 	}
 }

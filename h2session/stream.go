@@ -156,7 +156,11 @@ type stream struct {
 	opening bool
 	live    bool // conn has not told Closed
 	zombie  bool // reset, and live
-	pulling bool // the write loop is reading its response outside the lock
+	// pulling is true while the write loop reads the response outside the
+	// lock. What it sees of conn's buffer would be gone after a Close or Reset
+	// of this end, so later holds that back.
+	pulling bool
+	later   op
 
 	// Response side.
 	out        outflow

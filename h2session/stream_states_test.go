@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,4 +244,61 @@ func TestTruncatedResponses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A stream may be reset while its response is being read: what goes out is never
+// another stream's. Real goroutines, so that the race detector can look.
+func TestResetWhileSending(t *testing.T) {
+	cl := start(t, Config{}, func(r *http.Request, c *vconn.Conn) {
+		respond(c, 200, strings.Repeat(r.URL.Path[1:2], 200_000))
+	})
+	cl.Handshake(window(1 << 20))
+	const streams = 300
+	go func() {
+		for id := uint32(1); id < 2*streams; id += 2 {
+			cl.Window(0, 1<<20)
+			cl.Get(id, "/"+string(rune('a'+id/2%26)))
+			if id%8 != 1 && id > 6 {
+				cl.Reset(id-6, codeCancel)
+			}
+		}
+		cl.Ping("the end")
+	}()
+	for {
+		f, err := cl.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Type == http2.FramePing {
+			break
+		}
+		if f.Type != http2.FrameData {
+			continue
+		}
+		for _, c := range f.Payload {
+			if c != byte('a'+f.Stream/2%26) {
+				t.Fatalf("stream %d got %q", f.Stream, c)
+			}
+		}
+	}
+	if r := cl.end(); r.Streams != streams {
+		t.Errorf("record %+v", r)
+	}
+}
+
+// A panic of the write loop in the middle of a turn leaves nothing behind.
+func TestPanicWhileSending(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cl := start(t, Config{}, waitOr(hello))
+		cl.Handshake()
+		cl.Get(1, "/wait")
+		cl.WantIdle()
+		cl.srv.open()[0].out.enc = nil
+		cl.Get(3, "/")
+		cl.WantClosed()
+		cl.wantCause("internal_error")
+		if cl.finished != 2 {
+			t.Errorf("%d transactions have ended", cl.finished)
+		}
+	})
 }

@@ -30,6 +30,7 @@ const slowWrite = time.Millisecond
 // writeLoop writes batches until the session is closing and all is said.
 func (s *Session) writeLoop() {
 	defer close(s.written)
+	defer s.endTurn()
 	defer s.recovered()
 	for s.awaitWork() {
 		// Transactions that are about to write get to do so first: one
@@ -114,6 +115,13 @@ func (s *Session) turn(prev *stream, p *pulled, now time.Time) (*stream, int) {
 	return s.m.next()
 }
 
+// endTurn lets go of a stream that a panic interrupted.
+func (s *Session) endTurn() {
+	s.mu.Lock()
+	defer s.unlock()
+	s.m.endTurn()
+}
+
 func (s *Session) turnEnd(st *stream, p *pulled, now time.Time) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -134,6 +142,15 @@ func (s *Session) write(b []byte) bool {
 		return true
 	}
 	n, err := s.conn.Write(b)
+	if s.wrote(n, err) {
+		return true
+	}
+	s.conn.Close() // ends the read loop
+	return false
+}
+
+// wrote accounts a write. False means that the connection is of no use any more.
+func (s *Session) wrote(n int, err error) bool {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.unlock()
@@ -152,7 +169,6 @@ func (s *Session) write(b []byte) bool {
 		s.m.because(pitag.CauseClientReset, err)
 		s.dead = true
 		s.m.abandon(now)
-		s.conn.Close() // ends the read loop
 	}
 	return false
 }
