@@ -138,8 +138,9 @@ var aLongTimeAgo = time.Unix(1, 0)
 func (c *client) interrupt() { c.conn.SetReadDeadline(aLongTimeAgo) }
 func (c *client) resume()    { c.deadline = false; c.conn.SetReadDeadline(time.Time{}) }
 
-// write sends p and blocks while the client does not read, for at most stall
-// without any progress. What fits into a virtual connection at once needs no
+// write sends p and blocks while the client does not read. It gives up after a
+// span of stall in which the client took nothing, which it notices between one
+// and two stalls after the last progress. What fits into a virtual connection at once needs no
 // deadline.
 func (c *client) write(p []byte, stall time.Duration) error {
 	if c.vc != nil {

@@ -99,9 +99,11 @@ func (hc *http1Conn) setIdle(idle bool, wait time.Duration) bool {
 // awaitRequest waits for the first byte of a request. false: the connection is
 // closed, and the record says why.
 func (hc *http1Conn) awaitRequest() bool {
-	for {
-		hc.skipEmptyLine()
-		if len(hc.cl.buffered()) > 0 && !hc.onlyCR() {
+	for skipped := false; ; {
+		if !skipped {
+			skipped = hc.skipEmptyLine()
+		}
+		if b := hc.cl.buffered(); len(b) > 1 || len(b) == 1 && (skipped || b[0] != '\r') {
 			return true
 		}
 		limit, cause := hc.patience()
@@ -117,16 +119,14 @@ func (hc *http1Conn) awaitRequest() bool {
 }
 
 // skipEmptyLine ignores an empty line in front of a request line, as RFC 9112
-// section 2.2 asks a server to.
-func (hc *http1Conn) skipEmptyLine() {
-	if b := hc.cl.buffered(); len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
-		hc.cl.discard(2)
+// section 2.2 asks a server to: one, so that a client cannot stay by sending
+// nothing else.
+func (hc *http1Conn) skipEmptyLine() bool {
+	if b := hc.cl.buffered(); len(b) < 2 || b[0] != '\r' || b[1] != '\n' {
+		return false
 	}
-}
-
-func (hc *http1Conn) onlyCR() bool {
-	b := hc.cl.buffered()
-	return len(b) == 1 && b[0] == '\r'
+	hc.cl.discard(2)
+	return true
 }
 
 // patience is how long to wait for a request, and what it means when none came.

@@ -237,6 +237,7 @@ func (t *Txn) connectOrigin() event {
 		t.tick()
 	}
 	t.requestLeft, t.gotBytes, t.originKeep, t.interims = false, false, false, 0
+	t.respDir = dirHead
 	return event{kind: evConnected}
 }
 
