@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	stdlog "log"
 	"net"
 	"net/http"
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/h2gw/h2gw/internal/gateway"
 )
@@ -41,7 +44,7 @@ func (c *demoCmd) Run(std *stdio) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	origin, err := startOrigin()
+	origin, err := startOrigin(log)
 	if err != nil {
 		return err
 	}
@@ -70,12 +73,15 @@ func orFree(addr string) string {
 }
 
 // startOrigin starts the embedded origin on a free port.
-func startOrigin() (*http.Server, error) {
+func startOrigin(log zerolog.Logger) (*http.Server, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("demo: the embedded origin cannot listen: %w", err)
 	}
-	srv := &http.Server{Addr: ln.Addr().String(), Handler: demoOrigin(), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{
+		Addr: ln.Addr().String(), Handler: demoOrigin(), ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: stdlog.New(log.With().Str("part", "origin").Logger(), "", 0),
+	}
 	go func() { _ = srv.Serve(ln) }() // ends at Close
 	return srv, nil
 }

@@ -68,7 +68,13 @@ func (l *lockedBuffer) String() string {
 // start runs h2gw with args; env is added to the environment.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), exited: make(chan struct{})}
+	return startCommand(t, env, exec.Command(binary, args...))
+}
+
+// startCommand is start with a command that ends up in h2gw.
+func startCommand(t *testing.T, env []string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, exited: make(chan struct{})}
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append(cleanEnv(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type Config struct {
 	Metrics http.Handler
 	// Version is shown on the index page.
 	Version string
+	// ErrorLog gets what net/http has to say; nil: package log's default.
+	ErrorLog *log.Logger
 }
 
 // A Server is the admin address. Make one with Listen. Its methods are safe for
@@ -57,6 +60,7 @@ func Listen(cfg Config) (*Server, error) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHead,
+		ErrorLog:          cfg.ErrorLog,
 	}
 	return s, nil
 }

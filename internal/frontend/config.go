@@ -40,8 +40,8 @@ type Config struct {
 	// MaxPerClient bounds those of one client: one IPv4 address, or one IPv6
 	// /64, which is what a single customer holds. 0 or negative: no bound.
 	MaxPerClient int
-	// OnAcceptError is told of a failed accept, such as the process being out
-	// of file descriptors, once per run of failures. May be nil.
+	// OnAcceptError is told of failed accepts, such as the process being out of
+	// file descriptors, at most once in ten seconds per listener. May be nil.
 	OnAcceptError func(listener string, err error)
 }
 

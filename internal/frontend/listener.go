@@ -156,7 +156,10 @@ func (f *Frontend) Open() int { return f.admission.open() }
 // happens in the connection's own goroutine.
 func (f *Frontend) acceptLoop(ln net.Listener, cfg *ListenerConfig) {
 	defer f.loops.Done()
-	var pause backoff
+	var (
+		pause backoff
+		told  time.Time // when OnAcceptError was last called
+	)
 	for {
 		c, err := ln.Accept()
 		if err != nil {
@@ -166,7 +169,8 @@ func (f *Frontend) acceptLoop(ln net.Listener, cfg *ListenerConfig) {
 			// Out of file descriptors or memory, or a connection that was gone
 			// before it was accepted. None of these is an end of the listener,
 			// and the first ones pass only when other connections close.
-			if pause.first() && f.cfg.OnAcceptError != nil {
+			if now := time.Now(); f.cfg.OnAcceptError != nil && now.Sub(told) >= tellEvery {
+				told = now
 				f.cfg.OnAcceptError(cfg.Name, err)
 			}
 			if !pause.wait(f.stop) {
@@ -195,10 +199,10 @@ type backoff struct{ d time.Duration }
 const (
 	backoffMin = 5 * time.Millisecond
 	backoffMax = time.Second
+	tellEvery  = 10 * time.Second // at most this often OnAcceptError is called
 )
 
-func (b *backoff) first() bool { return b.d == 0 }
-func (b *backoff) reset()      { b.d = 0 }
+func (b *backoff) reset() { b.d = 0 }
 
 // wait sleeps for the next interval; false means stop was closed meanwhile.
 func (b *backoff) wait(stop <-chan struct{}) bool {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	stdlog "log"
 	"net"
 	"sync/atomic"
 	"time"
@@ -101,7 +102,11 @@ func (g *Gateway) build() (err error) {
 	g.makeServers()
 	g.sinks.metrics.SetSources(g.sources())
 	if g.cfg.Admin != "" {
-		if g.admin, err = admin.Listen(admin.Config{Addr: g.cfg.Admin, Metrics: g.sinks.metrics.Handler(), Version: g.cfg.Version}); err != nil {
+		g.admin, err = admin.Listen(admin.Config{
+			Addr: g.cfg.Admin, Metrics: g.sinks.metrics.Handler(), Version: g.cfg.Version,
+			ErrorLog: stdlog.New(g.log.With().Str("part", "admin").Logger(), "", 0),
+		})
+		if err != nil {
 			return err
 		}
 	}
