@@ -49,7 +49,7 @@ func (m *machine) queuePing(ack bool, data [8]byte) {
 }
 
 func (m *machine) queueGoAway(last uint32, code Code, debug string) {
-	m.count.goAways = append(m.count.goAways, GoAway{"out", codeName(code), string(m.cause)})
+	m.count.goAway("out", code, string(m.cause))
 	m.codeOut = code.String()
 	m.frame(http2.FrameGoAway, 0, 0, 8+len(debug))
 	m.ctrl = binary.BigEndian.AppendUint32(m.ctrl, last)

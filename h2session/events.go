@@ -73,7 +73,25 @@ type counters struct {
 	framesIn, framesOut [frameKinds]uint64
 	resetsIn, resetsOut [codeKinds]uint64
 	stalled             [stallKinds]time.Duration
-	goAways             []GoAway // a session sees a handful
+	goAways             []goAwayCount
+}
+
+// A goAwayCount is one of the few kinds of GOAWAY that a session sees: however
+// often the client repeats itself, there are no more than there are codes.
+type goAwayCount struct {
+	GoAway
+	n uint64
+}
+
+func (c *counters) goAway(direction string, code Code, cause string) {
+	g := GoAway{direction, codeName(code), cause}
+	for i := range c.goAways {
+		if c.goAways[i].GoAway == g {
+			c.goAways[i].n++
+			return
+		}
+	}
+	c.goAways = append(c.goAways, goAwayCount{g, 1})
 }
 
 func (c *counters) frameIn(t http2.FrameType)  { c.framesIn[min(int(t), frameKinds-1)]++ }

@@ -139,7 +139,7 @@ func (s *Session) onControl(f *frame) error {
 	switch f.typ {
 	case http2.FramePriority:
 		if len(p) != 5 {
-			return frameSize(f, "PRIORITY")
+			return connError(codeFrameSize, "PRIORITY is not 5 bytes")
 		}
 		return m.recvPriority(f.id, dependency(p))
 	case http2.FrameRSTStream:
@@ -188,12 +188,6 @@ func (s *Session) onSettings(f *frame) error {
 		return nil
 	}
 	return s.m.recvSettings(f.payload, s.in.now)
-}
-
-// frameSize is FRAME_SIZE_ERROR for the stream where that is known, and else for
-// the session.
-func frameSize(f *frame, what string) error {
-	return connError(codeFrameSize, what+" of a wrong size")
 }
 
 func dependency(p []byte) uint32 { return binary.BigEndian.Uint32(p) & (1<<31 - 1) }

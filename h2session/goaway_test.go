@@ -171,3 +171,49 @@ func TestLingerAfterError(t *testing.T) {
 		cl.end()
 	})
 }
+
+// Aborting does not wait for a client that takes nothing.
+func TestAbortDoesNotWaitForTheClient(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := testkit.PipeSize(8 << 10)
+		srv := &Server{Connector: start(t, Config{}, send(60_000)).srv.Connector}
+		done := make(chan error, 1)
+		go func() { done <- srv.ServeConn(t.Context(), server, testIdentity) }()
+		client.Write([]byte(http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
+		client.Write([]byte("\x00\x00\x06\x01\x05\x00\x00\x00\x01\x82\x84\x87\x41\x01a"))
+		synctest.Wait() // the response fills the pipe
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		began := time.Now()
+		if err := srv.Shutdown(ctx); err != context.Canceled {
+			t.Error(err)
+		}
+		<-done
+		if d := time.Since(began); d > 2*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		client.Close()
+	})
+}
+
+// A client may repeat its GOAWAY for ever; it is counted, not kept.
+func TestManyGoAways(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cl := start(t, Config{}, waitOr(hello))
+		cl.Handshake()
+		cl.Get(1, "/wait")
+		for range 100 {
+			cl.GoAway(codeNo)
+			cl.GoAway(0x12345)
+		}
+		cl.WantIdle()
+		s := cl.srv.open()[0]
+		if n := len(s.m.count.goAways); n != 2 {
+			t.Errorf("%d entries", n)
+		}
+		if n := cl.srv.Stats().GoAways[GoAway{"in", "UNKNOWN", "client"}]; n != 100 {
+			t.Errorf("%d counted", n)
+		}
+		cl.end()
+	})
+}

@@ -51,7 +51,7 @@ func newHeaderBlock(cfg *Config) *headerBlock {
 
 // begin starts a block.
 func (b *headerBlock) begin(id uint32, end, selfDep bool) {
-	clear(b.fields) // the strings are garbage now
+	clear(b.fields)
 	*b = headerBlock{cfg: b.cfg, dec: b.dec, fields: b.fields[:0], id: id, end: end, selfDep: selfDep}
 }
 
@@ -62,6 +62,10 @@ const (
 	maxBlockFactor   = 4
 	maxContinuations = 64
 )
+
+// forget lets go of the strings of the last block, so that an idle session does
+// not hold them.
+func (b *headerBlock) forget() { b.begin(0, false, false) }
 
 // fragment decodes a piece of the block.
 func (b *headerBlock) fragment(p []byte) error {

@@ -205,7 +205,7 @@ func (m *machine) recvPriority(id, dependency uint32) error {
 // recvGoAway notes that the client is about to leave. Its open streams are
 // finished; then there is nothing to wait for.
 func (m *machine) recvGoAway(code Code) {
-	m.count.goAways = append(m.count.goAways, GoAway{"in", codeName(code), "client"})
+	m.count.goAway("in", code, "client")
 	if m.codeIn == "" {
 		m.codeIn = code.String()
 	}

@@ -14,6 +14,7 @@ import (
 // endBlock acts on a complete header block.
 func (s *Session) endBlock() error {
 	b, id, end := s.block, s.block.id, s.block.end
+	defer s.forget()
 	if err := b.finish(); err != nil {
 		return err
 	}
@@ -35,6 +36,18 @@ func (s *Session) endBlock() error {
 		s.refuse(r)
 	}
 	return nil
+}
+
+// forget drops what an unusually large head has left behind.
+func (s *Session) forget() {
+	const usual = 16 << 10
+	s.block.forget()
+	if s.req.head.Fields.Size() > usual {
+		s.req.head = h1.RequestHead{}
+	}
+	if cap(s.text) > 2*usual {
+		s.text = nil
+	}
 }
 
 func (s *Session) judgeHeaders(id uint32, end bool) (*stream, headersVerdict, uint64, error) {

@@ -2,6 +2,7 @@ package h2session
 
 import (
 	"context"
+	"crypto/tls"
 	"maps"
 	"net"
 	"net/netip"
@@ -41,6 +42,10 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn, id pitag.Identity
 	sess := &pitag.Session{
 		Identity: id, Start: time.Now(),
 		Client: addrPort(conn.RemoteAddr()), Local: addrPort(conn.LocalAddr()),
+	}
+	if c, ok := conn.(*tls.Conn); ok {
+		state := c.ConnectionState()
+		sess.TLS = &state
 	}
 	return s.ServeSession(ctx, conn, sess).Err
 }
@@ -93,7 +98,7 @@ func (s *Server) remove(ss *Session) {
 		if s.goAways == nil {
 			s.goAways = make(map[GoAway]uint64)
 		}
-		s.goAways[g]++
+		s.goAways[g.GoAway] += g.n
 	}
 	ss.mu.Unlock()
 	if s.idle != nil && len(s.sessions) == 0 {
@@ -123,8 +128,8 @@ func (s *Server) open() []*Session {
 }
 
 // Shutdown drains, and waits until all sessions have ended. When ctx ends first,
-// those that are left are aborted (GOAWAY, close), waited for, and ctx's error is
-// returned.
+// those that are left are aborted (GOAWAY, close), which takes two seconds at
+// most, and ctx's error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	idle := s.whenIdle()
@@ -136,7 +141,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, ss := range s.open() {
 		ss.abort(pitag.CauseDrain)
 	}
-	<-idle
+	select {
+	case <-idle:
+	case <-time.After(2 * linger): // a transaction that does not heed its reset
+	}
 	return ctx.Err()
 }
 
@@ -173,7 +181,7 @@ func (s *Server) Stats() Stats {
 		ss.mu.Lock()
 		sum.add(&ss.m.count)
 		for _, g := range ss.m.count.goAways {
-			st.GoAways[g]++
+			st.GoAways[g.GoAway] += g.n
 		}
 		st.Streams += int64(len(ss.m.streams))
 		ss.mu.Unlock()

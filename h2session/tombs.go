@@ -28,10 +28,14 @@ type tombstone struct {
 	by ending
 }
 
-// note remembers how stream id was closed.
+// note remembers how stream id was closed. Of two endings the last counts: the
+// client that sent DATA behind its RST_STREAM gets one of ours, and no more.
 func (t *tombstones) note(id uint32, by ending) {
-	if by == endedWell {
-		return
+	for i := range t.ring {
+		if t.ring[i].id == id {
+			t.ring[i].by = by
+			return
+		}
 	}
 	if len(t.ring) < maxTombs {
 		t.ring = append(t.ring, tombstone{id, by})
