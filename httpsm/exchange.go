@@ -151,6 +151,11 @@ func (t *Txn) sendResponse() event {
 		}
 		t.respDir = dirDone
 	}
+	if t.up.running && !t.up.ended.Load() {
+		if ev := t.flush(); ev.kind != evNone {
+			return ev // the client is not to wait for its own upload
+		}
+	}
 	// The origin connection is given back before the last bytes are written:
 	// the client's next request may come before we run again.
 	t.settleUpload()

@@ -103,7 +103,7 @@ func (m *Machine) register(t *Txn) {
 	s.n++
 	s.mu.Unlock()
 	if m.killed.Load() {
-		t.kill()
+		t.killed.Store(true) // seen before anything is done
 	}
 }
 
@@ -157,7 +157,9 @@ func (m *Machine) Shutdown(ctx context.Context) error {
 	}
 	m.killed.Store(true)
 	for i := range m.shards {
-		m.shards[i].kill()
+		for _, k := range m.shards[i].kill() {
+			k.conn.Reset(k.code)
+		}
 	}
 	m.connMu.Lock()
 	for hc := range m.conns {
@@ -196,12 +198,26 @@ func (m *Machine) left() int64 {
 	return n + m.active()
 }
 
-func (s *shard) kill() {
+type resetting struct {
+	conn *vconn.Conn
+	code uint32
+}
+
+// kill tells the transactions of s to end, and returns the virtual connections
+// that are to be reset: by the caller, without the lock, since a reset calls
+// back into whoever has the other end.
+func (s *shard) kill() (resets []resetting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for t := s.first; t != nil; t = t.next {
-		t.kill()
+		code := t.kill()
+		if t.cl.vc == nil {
+			t.cl.conn.Close()
+		} else {
+			resets = append(resets, resetting{t.cl.vc, code})
+		}
 	}
+	return resets
 }
 
 func (m *Machine) active() (n int64) {

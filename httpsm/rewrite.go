@@ -85,6 +85,9 @@ func (t *Txn) rewriteRequest() error {
 			return err
 		}
 	}
+	if t.req.Minor() == 0 {
+		f.Del("Expect") // RFC 9110 section 10.1.1: not meant by HTTP/1.0
+	}
 	if err := t.lowerMaxForwards(f); err != nil {
 		return err
 	}

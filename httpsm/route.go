@@ -62,6 +62,10 @@ func (t *Txn) admissible() event {
 		return event{kind: evRequestBad, status: 413, err: errBodyTooLarge}
 	case t.cl.vc != nil && t.up.readAll.Load() && t.cl.hasMore():
 		return event{kind: evRequestBad, status: 400, err: errTrailingBytes}
+	case mustNotForward(h) && h.Method() == "OPTIONS":
+		// We are the last recipient, and these are our options.
+		t.Reply(200, []Field{{Name: "Allow", Value: allowed}}, nil)
+		return event{kind: evHookReply, status: 200}
 	case mustNotForward(h):
 		return event{kind: evRequestRefused, status: 405, err: errNoForward}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/rs/zerolog"
+
 	"github.com/h2gw/h2gw/httpsm/origin"
 	"github.com/h2gw/h2gw/internal/h1"
 )
@@ -120,8 +122,7 @@ func (t *Txn) step() (ev event) {
 
 func (t *Txn) panicked(p any) event {
 	t.m.panics.Add(1)
-	t.m.cfg.Log.Error().Str("pitag", t.Identity().TagText()).Uint64("piid", t.Identity().ID).
-		Uint32("stream", t.rec.Stream).Uint64("txn", t.rec.Txn).
+	t.identify(t.m.cfg.Log.Error()).
 		Str("state", t.state.String()).Str("point", t.point.String()).
 		Str("history", t.hist.text(t.rec.Start)).
 		Str("stack", string(debug.Stack())).
@@ -133,6 +134,9 @@ func (t *Txn) panicked(p any) event {
 // already, and parsed in place: nothing behind it is taken, so that no body is
 // read while hooks run.
 func (t *Txn) readRequestHead() event {
+	if t.killed.Load() {
+		return event{kind: evShutdown, err: errShutdown}
+	}
 	if ev := t.hookEvent(TxnStart); ev.kind != evNone {
 		return ev
 	}
@@ -296,8 +300,7 @@ func (t *Txn) noteRetry(reason string, err error) {
 	t.rec.Retries++
 	t.tried = append(t.tried, t.ep)
 	t.m.countRetry(reason)
-	t.m.cfg.Log.Info().Str("pitag", t.Identity().TagText()).Uint64("piid", t.Identity().ID).
-		Uint32("stream", t.rec.Stream).Uint64("txn", t.rec.Txn).
+	t.identify(t.m.cfg.Log.Info()).
 		Str("origin", t.rec.Origin).Str("reason", reason).Int("retries", t.rec.Retries).
 		AnErr("error", err).Msg("httpsm: the request is sent again")
 }
@@ -336,21 +339,17 @@ func (t *Txn) leave() {
 }
 
 // kill: the machine ends all that is left. It may be called from any goroutine.
-func (t *Txn) kill() {
+// It returns the code to reset a virtual connection with: while nothing has
+// reached an origin the client may safely try elsewhere. The transaction looks
+// at killed between setting reached and writing, so that this stays true.
+func (t *Txn) kill() (code uint32) {
 	t.killed.Store(true)
 	t.ctx.cancel()
 	t.abortOrigin()
-	if t.cl.vc == nil {
-		t.cl.conn.Close()
-		return
-	}
-	// Nothing reached an origin: the client may safely try elsewhere. The
-	// transaction looks at killed between setting reached and writing.
-	code := uint32(codeRefusedStream)
 	if t.reached.Load() {
-		code = codeCancel
+		return codeCancel
 	}
-	t.cl.vc.Reset(code)
+	return codeRefusedStream
 }
 
 // abortClient ends the client's side without a complete message.
@@ -382,10 +381,30 @@ func (t *Txn) finish() {
 		t.runHooks(TxnClose)
 	}()
 	t.rec.BytesIn = t.up.total
-	if t.rec.Outcome == ProxyInternalError {
-		t.m.cfg.Log.Error().Str("pitag", t.Identity().TagText()).Uint64("piid", t.Identity().ID).
-			Uint32("stream", t.rec.Stream).Uint64("txn", t.rec.Txn).
-			AnErr("error", t.rec.Err).Str("history", t.hist.text(t.rec.Start)).
-			Msg("httpsm: a transaction ended through a fault of the gateway")
+	t.logEnd()
+}
+
+// logEnd says how a transaction ended that did not end well, and how it came to
+// that: a fault of ours as an error, others for those who look for them.
+func (t *Txn) logEnd() {
+	level := zerolog.DebugLevel
+	switch t.rec.Outcome {
+	case "", ProxyInternalResponse:
+		return
+	case ProxyInternalError:
+		level = zerolog.ErrorLevel
 	}
+	line := t.m.cfg.Log.WithLevel(level)
+	if t.m.cfg.Log.GetLevel() > level || line == nil {
+		return
+	}
+	t.identify(line).AnErr("error", t.rec.Err).Str("history", t.hist.text(t.rec.Start)).
+		Msg("httpsm: a transaction did not complete")
+}
+
+// identify adds what finds the access line of the transaction.
+func (t *Txn) identify(line *zerolog.Event) *zerolog.Event {
+	id := t.Identity()
+	return line.Str("pitag", id.TagText()).Uint64("piid", id.ID).
+		Uint32("stream", t.rec.Stream).Uint64("txn", t.rec.Txn)
 }

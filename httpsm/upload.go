@@ -172,7 +172,7 @@ func (t *Txn) tunnelRequestBody() {
 	defer func() {
 		if p := recover(); p != nil {
 			t.m.panics.Add(1)
-			t.m.cfg.Log.Error().Str("stack", string(debug.Stack())).Msgf("httpsm: a request tunnel panicked: %v", p)
+			t.identify(t.m.cfg.Log.Error()).Str("stack", string(debug.Stack())).Msgf("httpsm: a request tunnel panicked: %v", p)
 			t.failUpload(event{kind: evFault, err: fmt.Errorf("panic: %v", p)})
 		}
 		u.result <- struct{}{}
