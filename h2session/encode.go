@@ -15,6 +15,15 @@ type blockEncoder struct {
 	enc   *hpack.Encoder
 	block []byte // the block being made; enc writes to its end
 	seen  seenValues
+	// resized means that enc has a table size update to tell, which has to be
+	// first in a block (RFC 7541, section 4.2): the next field is enc's.
+	resized bool
+}
+
+// resize keeps the dynamic table within what the client allows.
+func (e *blockEncoder) resize(n uint32) {
+	e.enc.SetMaxDynamicTableSize(n)
+	e.resized = true
 }
 
 func newBlockEncoder() *blockEncoder {
@@ -45,6 +54,7 @@ func (e *blockEncoder) head(status int, fs *h1.Fields) {
 		text = statusText[status]
 	}
 	e.enc.WriteField(hpack.HeaderField{Name: ":status", Value: text})
+	e.resized = false
 	e.fields(fs)
 }
 
@@ -73,15 +83,18 @@ func (e *blockEncoder) fields(fs *h1.Fields) {
 // would only push out what does. That also keeps new values from being
 // allocated: the encoder keeps only what it puts into the table.
 func (e *blockEncoder) field(name string, value []byte) {
+	if e.resized {
+		e.resized = false
+		e.enc.WriteField(hpack.HeaderField{Name: name, Value: string(value)})
+		return
+	}
 	if v, known := e.seen.value(name, value); known {
 		e.enc.WriteField(hpack.HeaderField{Name: name, Value: v})
 		return
 	}
 	// A literal without indexing (RFC 7541, section 6.2.2) leaves the table
 	// alone, so it need not pass through the encoder.
-	i := len(e.block)
 	e.block = appendNameIndex(e.block, name)
-	e.block[i] &= 0x0f
 	e.block = appendString(e.block, unsafe.String(unsafe.SliceData(value), len(value)))
 }
 

@@ -13,6 +13,7 @@ type peerSettings struct {
 	window       int64  // what a new stream's send window starts with
 	frameSize    int    // the largest frame it takes
 	headerTable  uint32 // the largest dynamic table our encoder may use
+	leastTable   uint32 // the least of those it was not told of: what did not fit is gone
 	tableChanged bool   // not told to the encoder yet
 }
 
@@ -98,8 +99,12 @@ func (m *machine) apply(s setting, now time.Time) error {
 		}
 		m.peer.frameSize = int(s.val)
 	case http2.SettingHeaderTableSize:
-		m.peer.headerTable = min(s.val, headerTable)
-		m.peer.tableChanged = true
+		p := &m.peer
+		if p.headerTable = min(s.val, headerTable); !p.tableChanged {
+			p.leastTable = p.headerTable
+		}
+		p.leastTable = min(p.leastTable, p.headerTable)
+		p.tableChanged = true
 	case http2.SettingInitialWindowSize:
 		return m.applyWindow(s.val, now)
 	}

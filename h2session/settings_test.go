@@ -1,12 +1,17 @@
 package h2session
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"golang.org/x/net/http2"
 
+	"github.com/h2gw/h2gw/internal/h1"
 	"github.com/h2gw/h2gw/vconn"
 )
 
@@ -132,6 +137,54 @@ func TestPeerHeaderTable(t *testing.T) {
 			}
 			cl.Settings(http2.Setting{ID: http2.SettingHeaderTableSize, Val: (id % 4) / 2 * 4096})
 			cl.WantSettingsAck()
+		}
+		cl.end()
+	})
+}
+
+// The table may be taken away between a response's head and its trailers, whose
+// block must then begin with the size update.
+func TestPeerHeaderTableBeforeTrailers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cl := start(t, Config{}, func(r *http.Request, c *vconn.Conn) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nServer: same\r\nTransfer-Encoding: chunked\r\n\r\n")
+			io.Copy(io.Discard, r.Body)
+			io.WriteString(c, "0\r\nNew: "+r.URL.Path+"\r\nServer: same\r\n\r\n")
+		})
+		cl.Handshake()
+		for id := uint32(1); id < 13; id += 2 {
+			path := fmt.Sprint("/", id)
+			cl.Post(id, path)
+			cl.WantHeaders(id, false)
+			cl.Settings(http2.Setting{ID: http2.SettingHeaderTableSize, Val: (id % 4) / 2 * 4096})
+			cl.WantSettingsAck()
+			cl.Data(id, true, "")
+			if f := cl.WantHeaders(id, true); f.Get("new") != path || f.Get("server") != "same" {
+				t.Errorf("got %v", &f)
+			}
+		}
+		cl.end()
+	})
+}
+
+// Of several sizes between two blocks the smallest has to be told as well (RFC
+// 7541, section 4.2): the client's table was emptied by it.
+func TestSmallestTableIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cl := start(t, Config{}, func(_ *http.Request, c *vconn.Conn) { respond(c, 200, "") })
+		cl.Handshake()
+		s := cl.srv.open()[0]
+		table := func(n uint32) []byte {
+			return []byte{0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 1, 0, 0, byte(n >> 8), byte(n)}
+		}
+		cl.Write(append(append(table(2000), table(16)...), table(4096)...))
+		for range 3 {
+			cl.WantSettingsAck()
+		}
+		synctest.Wait()
+		s.out.enc.head(200, new(h1.Fields))
+		if got := s.out.enc.block; !bytes.HasPrefix(got, []byte{0x20 | 16, 0x3f, 0xe1, 0x1f}) {
+			t.Errorf("the block begins with % x", got)
 		}
 		cl.end()
 	})

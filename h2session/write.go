@@ -97,7 +97,8 @@ func (s *Session) fillControl(b []byte) []byte {
 	if m.peer.tableChanged {
 		// The acknowledgement is in this batch, before any header block.
 		m.peer.tableChanged = false
-		s.out.enc.enc.SetMaxDynamicTableSize(m.peer.headerTable)
+		s.out.enc.resize(m.peer.leastTable)
+		s.out.enc.resize(m.peer.headerTable)
 	}
 	if len(m.ctrl) > maxControl {
 		s.reader.Signal()
