@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/h2gw/h2gw/internal/gateway"
@@ -146,4 +147,25 @@ func (c *caller) read(resp *http.Response, err error) answer {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return answer{status: resp.StatusCode, header: resp.Header, body: string(body), trailer: resp.Trailer, err: err}
+}
+
+// contextOf ends when the test's patience does.
+func contextOf(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), patience)
+}
+
+// A dripReader gives a text byte by byte, with pauses.
+type dripReader struct {
+	text  string
+	pause time.Duration
+}
+
+func (d *dripReader) Read(b []byte) (int, error) {
+	if d.text == "" {
+		return 0, io.EOF
+	}
+	time.Sleep(d.pause)
+	n := copy(b[:1], d.text)
+	d.text = d.text[n:]
+	return n, nil
 }
