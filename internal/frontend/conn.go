@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -59,7 +58,7 @@ func (f *Frontend) handshake(c net.Conn, cfg *tls.Config, info *Info) (net.Conn,
 	info.Tried = true
 	f.admission.begin(c, f.cfg.Handshake)
 	tc := tls.Server(c, cfg)
-	if err := tc.HandshakeContext(context.Background()); err != nil {
+	if err := tc.Handshake(); err != nil {
 		return nil, handshakeReason(err), explainHandshake(c, err)
 	}
 	f.admission.identified(c)
