@@ -225,11 +225,11 @@ func TestHooksChangeHeadsButNotFraming(t *testing.T) {
 		})
 		r := newRig(t, func(c *Config) { c.Hooks = hooks })
 		got := r.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
-		if !strings.HasPrefix(got, "HTTP/1.1 201 Created\r\n") || strings.Contains(got, "999") || strings.Contains(got, "chunked") || !strings.HasSuffix(got, "\r\n\r\nok") {
+		if !strings.HasPrefix(got, "HTTP/1.1 201 Created\r\n") || strings.Contains(got, ": 999") || strings.Contains(got, "chunked") || !strings.HasSuffix(got, "\r\n\r\nok") {
 			t.Errorf("answer %q", got)
 		}
 		saw := r.o.Received()[0]
-		if !strings.HasPrefix(saw, "POST /changed ") || strings.Contains(saw, "999") || strings.Contains(saw, "chunked") || !strings.HasSuffix(saw, "hi") {
+		if !strings.HasPrefix(saw, "POST /changed ") || strings.Contains(saw, ": 999") || strings.Contains(saw, "chunked") || !strings.HasSuffix(saw, "hi") {
 			t.Errorf("the origin saw %q", saw)
 		}
 		if rec := r.wantRecord(Completed, 201); rec.RequestID != "r2" || rec.Path != "/" || rec.OriginStatus != 200 {
