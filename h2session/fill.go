@@ -152,7 +152,8 @@ func (m *machine) unstall(st *stream, now time.Time) {
 	if st.stall == stallNone {
 		return
 	}
-	m.count.stalled[st.stall] += now.Sub(st.stalledAt)
+	// The read loop's time is that of its last Read, which may be earlier.
+	m.count.stalled[st.stall] += max(0, now.Sub(st.stalledAt))
 	st.stall = stallNone
 	if m.starved.head == nil {
 		m.starvedSince = time.Time{}

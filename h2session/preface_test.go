@@ -83,6 +83,12 @@ func TestCauses(t *testing.T) {
 			cl.WantIdle()
 			cl.Conn.Close()
 		}, pitag.CauseClientReset},
+		{"closes between a frame's header and payload", func(cl *bench) {
+			cl.Handshake()
+			cl.Write([]byte("\x00\x00\x08\x06\x00\x00\x00\x00\x00"))
+			cl.WantIdle()
+			cl.Conn.Close()
+		}, pitag.CauseClientReset},
 		{"breaks", func(cl *bench) {
 			cl.Handshake()
 			cl.Conn.(*testkit.Conn).Reset()

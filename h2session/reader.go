@@ -2,6 +2,7 @@ package h2session
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -41,13 +42,24 @@ func newFrameReader(conn net.Conn, now time.Time) frameReader {
 	return frameReader{conn: conn, small: small, buf: small, now: now}
 }
 
-// next returns the next n bytes, valid until the next call. The error is io.EOF
-// only when the connection ended before the first of them.
+// errMidFrame is a connection that ended within a frame, or within the preface.
+var errMidFrame = errors.New("h2session: the connection ended in the middle of a frame")
+
+// midFrame replaces what a connection's end looks like, with TLS and without.
+func midFrame(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errMidFrame
+	}
+	return err
+}
+
+// next returns the next n bytes, valid until the next call. The error is
+// errMidFrame when the connection ended behind the first of them.
 func (f *frameReader) next(n int) ([]byte, error) {
 	for f.w-f.r < n {
 		if err := f.fill(n); err != nil {
-			if err == io.EOF && f.w > f.r {
-				err = io.ErrUnexpectedEOF
+			if f.w > f.r {
+				err = midFrame(err)
 			}
 			return nil, err
 		}
@@ -145,10 +157,7 @@ func (f *frameReader) frame(limit int) (frame, error) {
 		return fr, connError(codeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE")
 	}
 	fr.payload, err = f.next(n)
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fr, err
+	return fr, midFrame(err)
 }
 
 // unpad strips the padding of DATA and HEADERS (RFC 9113, section 6.1).

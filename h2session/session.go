@@ -116,7 +116,7 @@ func (s *Session) stopped() (orderly bool) {
 	defer s.unlock()
 	orderly = s.m.phase == closing && !s.dead
 	s.dead = !orderly
-	s.m.abandon(s.in.now)
+	s.m.abandon(time.Now())
 	return orderly
 }
 
@@ -200,7 +200,7 @@ func (s *Session) ending(err error) (drain bool) {
 	}
 	// A client that closes with nothing outstanding has closed cleanly, even
 	// when it does not end TLS as it should; many do not.
-	clean := err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) && s.in.r == s.in.w || m.codeIn != ""
+	clean := err == io.EOF || err == io.ErrUnexpectedEOF || m.codeIn != ""
 	switch {
 	case clean && len(m.streams) == 0:
 		m.because(pitag.CauseClientClosed, nil)

@@ -69,7 +69,8 @@ func (s *Session) awaitWork() bool {
 }
 
 // fill makes a batch: the control frames, then one slice of each ready stream in
-// turn. The lock is released while a stream's response is read and encoded.
+// turn. The lock is released while a stream's response is read and encoded, so
+// that neither the read loop nor transactions wait for the copying.
 func (s *Session) fill(b []byte) []byte {
 	now := time.Now()
 	b = s.fillControl(b)
