@@ -14,14 +14,17 @@ import (
 // An http1Conn is an HTTP/1.1 client connection: one transaction after the
 // other, in the order the requests came, however many are pipelined.
 type http1Conn struct {
-	m   *Machine
-	cl  client
-	ses *pitag.Session
-	rec *pitag.SessionRecord
+	m    *Machine
+	conn net.Conn // cl's, for other goroutines: it does not change
+	cl   client
+	ses  *pitag.Session
+	rec  *pitag.SessionRecord
 
-	mu       sync.Mutex
-	idle     bool // waiting for a request; guarded by mu
-	draining bool // guarded by mu
+	mu       sync.Mutex // guards what follows
+	idle     bool       // waiting for a request
+	draining bool
+	aborted  bool // the context of ServeConn has ended
+	txn      *Txn // running; nil between two
 }
 
 // ServeConn serves an HTTP/1.1 client connection until it ends, on the caller's
@@ -30,12 +33,12 @@ type http1Conn struct {
 // any, is over; s describes the connection and its Identity is on every
 // transaction.
 func (m *Machine) ServeConn(ctx context.Context, c net.Conn, s *pitag.Session) *pitag.SessionRecord {
-	hc := &http1Conn{m: m, ses: s, rec: &pitag.SessionRecord{Session: s}}
+	hc := &http1Conn{m: m, conn: c, ses: s, rec: &pitag.SessionRecord{Session: s}}
 	hc.cl.open(c, nil)
 	m.addConn(hc)
 	defer m.removeConn(hc)
 	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { c.Close() })
+		stop := context.AfterFunc(ctx, hc.abort)
 		defer stop()
 	}
 	for hc.awaitRequest() && hc.serveRequest() {
@@ -73,6 +76,27 @@ func (hc *http1Conn) drain() {
 	hc.draining = true
 	if hc.idle {
 		hc.cl.interrupt()
+	}
+}
+
+// abort ends the connection and its transaction, from any goroutine.
+func (hc *http1Conn) abort() {
+	hc.mu.Lock()
+	hc.aborted = true
+	if hc.txn != nil {
+		hc.txn.kill()
+	}
+	hc.mu.Unlock()
+	hc.conn.Close()
+}
+
+// setTxn tells abort what is running.
+func (hc *http1Conn) setTxn(t *Txn) {
+	hc.mu.Lock()
+	defer hc.mu.Unlock()
+	hc.txn = t
+	if t != nil && hc.aborted {
+		t.killed.Store(true)
 	}
 }
 
@@ -177,7 +201,9 @@ func (hc *http1Conn) serveRequest() bool {
 	t.cl = &hc.cl
 	t.bind(hc.ses, 0, hc.rec.Streams)
 	m.register(t)
+	hc.setTxn(t)
 	t.drive()
+	hc.setTxn(nil)
 	keep := t.keep
 	linger := !t.hist.endedIn(StateAbort) && !(t.headOK && t.up.readAll.Load())
 	if !keep {

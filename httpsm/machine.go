@@ -163,7 +163,7 @@ func (m *Machine) Shutdown(ctx context.Context) error {
 	}
 	m.connMu.Lock()
 	for hc := range m.conns {
-		hc.cl.conn.Close()
+		hc.conn.Close()
 	}
 	m.connMu.Unlock()
 	// What was aborted ends at once, but for a hook that does not look at its

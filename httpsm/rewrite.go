@@ -12,7 +12,6 @@ import (
 var (
 	nameVia              = []byte("Via")
 	nameDate             = []byte("Date")
-	nameHost             = []byte("Host")
 	nameConnection       = []byte("Connection")
 	nameContentLength    = []byte("Content-Length")
 	nameTransferEncoding = []byte("Transfer-Encoding")

@@ -134,11 +134,11 @@ func (t *Txn) panicked(p any) event {
 // already, and parsed in place: nothing behind it is taken, so that no body is
 // read while hooks run.
 func (t *Txn) readRequestHead() event {
-	if t.killed.Load() {
-		return event{kind: evShutdown, err: errShutdown}
-	}
 	if ev := t.hookEvent(TxnStart); ev.kind != evNone {
 		return ev
+	}
+	if t.killed.Load() {
+		return event{kind: evShutdown, err: errShutdown}
 	}
 	if ev := t.parseRequestHead(); ev.kind != evNone {
 		return ev
