@@ -17,6 +17,9 @@ func (s *Session) readPreface() error {
 	for i := 0; i < len(preface); i++ {
 		// A byte at a time, so that what is not HTTP/2 is not waited for.
 		c, err := s.in.next(1)
+		if err != nil && i > 0 {
+			err = midFrame(err)
+		}
 		if err != nil {
 			return err
 		}

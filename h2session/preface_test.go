@@ -70,6 +70,12 @@ func TestCauses(t *testing.T) {
 		want  pitag.Cause
 	}{
 		{"closes before the preface", func(cl *bench) { cl.Conn.Close() }, pitag.CauseClientClosed},
+		{"closes within the preface", func(cl *bench) {
+			cl.Write([]byte("PRI * HT"))
+			cl.WantSettings()
+			cl.WantIdle()
+			cl.Conn.Close()
+		}, pitag.CauseClientReset},
 		{"closes when idle", func(cl *bench) { cl.Handshake(); cl.Conn.Close() }, pitag.CauseClientClosed},
 		{"closes with a stream open", func(cl *bench) {
 			cl.Handshake()
