@@ -169,3 +169,18 @@ func (d *dripReader) Read(b []byte) (int, error) {
 	d.text = d.text[n:]
 	return n, nil
 }
+
+// An endless reader repeats a text for ever.
+type endless struct {
+	text string
+	at   int
+}
+
+func (e *endless) Read(b []byte) (n int, err error) {
+	for n < len(b) {
+		c := copy(b[n:], e.text[e.at:])
+		n += c
+		e.at = (e.at + c) % len(e.text)
+	}
+	return n, nil
+}
