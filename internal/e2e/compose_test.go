@@ -23,23 +23,18 @@ func TestTheComposeArrangementServesAndIsScraped(t *testing.T) {
 	}
 	a, _ := startNginx(t, nil)
 	b, _ := startNginx(t, nil)
-	g := &gateway{tls: freePort(t), plain: freePort(t), admin: freePort(t), log: filepath.Join(t.TempDir(), "access.log")}
-	onLoopback := strings.NewReplacer("0.0.0.0:8443", g.tls, "0.0.0.0:8080", g.plain, "0.0.0.0:9180", g.admin,
-		"origin-a:8000", a, "origin-b:8000", b, "h2gw:8443", g.tls)
-	args := []string{"--access-log=" + g.log}
+	g := &gateway{log: filepath.Join(t.TempDir(), "access.log")}
+	onLoopback := strings.NewReplacer("0.0.0.0:8443", "127.0.0.1:0", "0.0.0.0:8080", "127.0.0.1:0", "0.0.0.0:9180", "127.0.0.1:0",
+		"origin-a:8000", a, "origin-b:8000", b)
+	var args []string
 	for _, arg := range p.Services["h2gw"].Command {
 		args = append(args, onLoopback.Replace(arg))
 	}
-	args[0], args[1] = args[1], args[0] // the command's name comes first
-	g.process = start(t, t.TempDir(), binary, args...)
-	eventually(t, "the gateway is ready", func() bool {
-		code, _, err := httpGet("http://" + g.admin + "/readyz")
-		return err == nil && code == 200
-	})
+	g.launch(t, append(args, "--access-log="+g.log))
 	prom := startPrometheus(t, g.admin)
 	var load []string
 	for _, arg := range p.Services["h2load"].Command {
-		load = append(load, onLoopback.Replace(arg))
+		load = append(load, strings.ReplaceAll(arg, "h2gw:8443", g.tls))
 	}
 	h2load(t, load...).wantAllOK(t)
 	eventually(t, "Prometheus has the 16 connections of h2load", func() bool {

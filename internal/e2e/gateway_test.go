@@ -27,17 +27,39 @@ type gateway struct {
 // each kind, and waits until it is ready.
 func startGateway(t *testing.T, origins []string, args ...string) *gateway {
 	t.Helper()
-	g := &gateway{tls: freePort(t), plain: freePort(t), admin: freePort(t), log: filepath.Join(t.TempDir(), "access.log")}
-	all := []string{"proxy", "--from", g.tls, "--self-signed", "--plain", g.plain, "--admin", g.admin, "--access-log", g.log}
+	g := &gateway{log: filepath.Join(t.TempDir(), "access.log")}
+	all := []string{"proxy", "--from", "127.0.0.1:0", "--self-signed", "--plain", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", g.log}
 	for _, o := range origins {
 		all = append(all, "--to", "http://"+o)
 	}
-	g.process = start(t, t.TempDir(), binary, append(all, args...)...)
+	g.launch(t, append(all, args...))
+	return g
+}
+
+// launch starts the binary, reads its addresses from what it logs, and waits
+// until it is ready.
+func (g *gateway) launch(t *testing.T, args []string) {
+	t.Helper()
+	g.process = start(t, t.TempDir(), binary, args...)
+	eventually(t, "the gateway says where it listens", func() bool {
+		g.tls, g.plain, g.admin = g.addr(`"listener":"tls"`), g.addr(`"listener":"plain"`), g.addr("admin address")
+		return g.tls != "" && g.plain != "" && g.admin != ""
+	})
 	eventually(t, "the gateway is ready", func() bool {
 		code, _, err := httpGet("http://" + g.admin + "/readyz")
 		return err == nil && code == 200
 	})
-	return g
+}
+
+// addr returns the address of the line of the error log that holds mark.
+func (g *gateway) addr(mark string) string {
+	for line := range strings.Lines(g.out.String()) {
+		var entry struct{ Addr string }
+		if strings.Contains(line, mark) && json.Unmarshal([]byte(line), &entry) == nil {
+			return entry.Addr
+		}
+	}
+	return ""
 }
 
 func (g *gateway) url(path string) string { return "https://" + g.tls + path }
