@@ -189,3 +189,33 @@ func TestSmallestTableIsTold(t *testing.T) {
 		cl.end()
 	})
 }
+
+// Frames larger than any buffer of ours, where the configuration allows them.
+func TestLargeFrames(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cl := start(t, Config{MaxFrameSize: 200_000, StreamWindow: 1 << 20}, nil)
+		cl.Handshake()
+		body := strings.Repeat("0123456789", 15_000)
+		cl.Post(1, "/")
+		cl.Data(1, false, body[:5])
+		cl.Data(1, false, body[5:140_000])
+		cl.PaddedData(1, true, body[140_000:], 255)
+		cl.WantHeaders(1, false)
+		got := 0
+		for end := false; !end; {
+			f, err := cl.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			end = f.End()
+			if got += len(f.Payload); got == 65535 {
+				cl.Window(0, 1<<20)
+				cl.Window(1, 1<<20)
+			}
+		}
+		if got != len("hello ")+len(body) || !strings.Contains(cl.request(0), body[5:140_000]) {
+			t.Errorf("%d bytes came back", got)
+		}
+		cl.end()
+	})
+}
