@@ -3,6 +3,7 @@ package httpsm
 import (
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/h2gw/h2gw/pitag"
@@ -14,7 +15,7 @@ import (
 func (m *Machine) AcceptVConn(c *vconn.Conn) {
 	t := m.get()
 	t.cl = &t.own
-	t.own.open(c, c)
+	t.own.open(c, c, &t.peer.taken)
 	t.bind(sessionOf(c), c.Stream(), c.Txn())
 	t.refs.Store(2)
 	m.register(t)
@@ -63,7 +64,10 @@ func (t *Txn) unref() {
 
 // passive is the observer of a passive end: what the client does to the
 // connection is acted on at once, wherever the transaction waits.
-type passive struct{ t *Txn }
+type passive struct {
+	t     *Txn
+	taken atomic.Int64 // bytes of ours that the client has consumed, ever
+}
 
 // Readable ends the transaction when the client has closed both ways, without
 // a reset: nobody will read the answer.
@@ -73,7 +77,8 @@ func (p *passive) Readable(c *vconn.Conn) {
 	}
 }
 
-func (p *passive) Consumed(*vconn.Conn, int) {}
+// Consumed is how a slow reader is told from one that does not read.
+func (p *passive) Consumed(_ *vconn.Conn, n int) { p.taken.Add(int64(n)) }
 
 func (p *passive) PeerReset(*vconn.Conn, *vconn.ResetError) { p.t.leave() }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/h2gw/h2gw/vconn"
@@ -35,13 +36,15 @@ type client struct {
 
 	bytesIn, bytesOut uint64
 	deadline          bool // a read deadline is set
+
+	taken *atomic.Int64 // bytes the peer of vc has consumed; nil on TCP
 }
 
-func (c *client) open(conn net.Conn, vc *vconn.Conn) {
+func (c *client) open(conn net.Conn, vc *vconn.Conn, taken *atomic.Int64) {
 	if c.small == nil {
 		c.small = make([]byte, smallBuffer)
 	}
-	*c = client{conn: conn, vc: vc, in: c.small, small: c.small}
+	*c = client{conn: conn, vc: vc, in: c.small, small: c.small, taken: taken}
 }
 
 // release gives buffers back and forgets the connection.
@@ -152,6 +155,7 @@ func (c *client) write(p []byte, stall time.Duration) error {
 		p = p[n:]
 	}
 	for {
+		before := c.consumed()
 		if stall > 0 {
 			c.conn.SetWriteDeadline(time.Now().Add(stall))
 		}
@@ -161,11 +165,20 @@ func (c *client) write(p []byte, stall time.Duration) error {
 		switch {
 		case err == nil:
 			return nil
-		case isTimeout(err) && n > 0 && len(p) > 0 && c.resumable():
+		case isTimeout(err) && (n > 0 || c.consumed() != before) && len(p) > 0 && c.resumable():
 			continue // slow, but reading
 		}
 		return err
 	}
+}
+
+// consumed is what the peer of a virtual connection has read so far: a writer
+// is not woken for every little room that makes.
+func (c *client) consumed() int64 {
+	if c.taken == nil {
+		return 0
+	}
+	return c.taken.Load()
 }
 
 // resumable: a timed out write can be continued. Not on TLS, whose records

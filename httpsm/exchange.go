@@ -38,7 +38,7 @@ func (t *Txn) readResponseHead() event {
 					return ev
 				}
 				parse = h1.ParseResponseHead
-				from = t.now
+				from = t.tick()
 				continue
 			}
 		}
@@ -270,7 +270,8 @@ func (t *Txn) tunnelResponseBody() event {
 		if ev := t.flush(); ev.kind != evNone {
 			return ev
 		}
-		if err := t.fillOrigin(t.now, t.m.cfg.Timeouts.ResponseBodyIdle); err != nil {
+		// From now: what was written before may have waited for the client.
+		if err := t.fillOrigin(t.tick(), t.m.cfg.Timeouts.ResponseBodyIdle); err != nil {
 			if err == io.EOF && t.respBody.EOF() == nil {
 				break // the end, where closing is the end
 			}

@@ -230,3 +230,65 @@ func TestMaxForwards(t *testing.T) {
 		})
 	}
 }
+
+// Slow is not stopped: what trickles within its bound goes through, and a bound
+// that is off never fires.
+func TestSlowButHonest(t *testing.T) {
+	drip := func(pause time.Duration) testkit.Script {
+		return func(c *testkit.OriginConn) {
+			c.ReadRequest()
+			c.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+			for range 5 {
+				c.Wait(pause)
+				c.Send("x")
+			}
+			c.ReadToEnd()
+		}
+	}
+	bubble(t, "origin", func(t *testing.T) {
+		r := newRig(t, nil, drip(59*time.Second))
+		if got := r.ask(get); !strings.HasSuffix(got, "xxxxx") {
+			t.Errorf("answer %q", got)
+		}
+		r.wantRecord(Completed, 200)
+	})
+	bubble(t, "bounds off", func(t *testing.T) {
+		off := Timeouts{RequestHead: -1, RequestBodyIdle: -1, WriteStall: -1, ResponseHead: -1, ResponseBodyIdle: -1, Preface: -1, SessionIdle: -1}
+		r := newRig(t, func(c *Config) { c.Timeouts = off; c.Limits.RequestBody = -1 }, func(c *testkit.OriginConn) {
+			c.ReadRequest()
+			c.Wait(24 * time.Hour)
+			c.Send(testkit.Reply("late"))
+			c.ReadToEnd()
+		})
+		c := r.dial()
+		for _, part := range []string{"POST / HTTP/1.1\r\nHost: a\r\n", "Content-Length: 3\r\n\r\n", "a", "bc"} {
+			time.Sleep(24 * time.Hour)
+			c.send(part)
+		}
+		c.want(200, "late")
+		time.Sleep(24 * time.Hour)
+		c.Close()
+		c.wantEnd("client_closed")
+	})
+	bubble(t, "a client that reads slowly", func(t *testing.T) {
+		r := newRig(t, nil, testkit.Serve(testkit.Reply(strings.Repeat("x", 1<<20))))
+		c := r.open()
+		io.WriteString(c, get)
+		c.CloseWrite()
+		buf := make([]byte, 16<<10)
+		total := 0
+		for {
+			n, err := c.Read(buf)
+			total += n
+			if err != nil {
+				break
+			}
+			time.Sleep(29 * time.Second)
+		}
+		if total < 1<<20 {
+			t.Errorf("got %d bytes", total)
+		}
+		c.Close()
+		r.wantRecord(Completed, 200)
+	})
+}

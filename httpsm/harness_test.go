@@ -109,9 +109,7 @@ func (r *rig) ask(request string) string {
 	r.t.Helper()
 	c := r.open()
 	defer c.Close()
-	if _, err := io.WriteString(c, request); err != nil {
-		r.t.Fatal(err)
-	}
+	io.WriteString(c, request) // may fail: some are answered before they are read
 	c.CloseWrite()
 	return r.readAll(c)
 }

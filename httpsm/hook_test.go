@@ -326,3 +326,24 @@ func TestHistoryKeepsTheLastSteps(t *testing.T) {
 		t.Errorf("history %q", text)
 	}
 }
+
+// A hook may take longer than every timeout of what follows it.
+func TestTimeInHooksIsNobodysTimeout(t *testing.T) {
+	for _, p := range []Point{TxnStart, PreRoute, OriginSelected, SendRequestHead, ReadResponseHead, SendResponseHead} {
+		bubble(t, p.String(), func(t *testing.T) {
+			hooks := new(Hooks)
+			hooks.On(p, func(*Txn) Verdict { time.Sleep(time.Hour); return Continue })
+			r := newRig(t, func(c *Config) { c.Hooks = hooks }, func(c *testkit.OriginConn) {
+				c.ReadRequest()
+				c.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+				c.Wait(time.Minute - 1)
+				c.Send("k")
+				c.ReadToEnd()
+			})
+			if got := r.ask(get); !strings.HasSuffix(got, "ok") {
+				t.Errorf("answer %q", got)
+			}
+			r.wantRecord(Completed, 200)
+		})
+	}
+}

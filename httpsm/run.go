@@ -278,7 +278,7 @@ func (t *Txn) sendRequestHead() event {
 	if t.killed.Load() {
 		return event{kind: evShutdown, err: errShutdown}
 	}
-	t.ex.SetWriteDeadline(t.writeDeadline(t.now))
+	t.ex.SetWriteDeadline(t.writeDeadline(t.tick())) // hooks may have blocked
 	n, err := t.ex.Write(t.reqOut)
 	t.requestLeft = n > 0
 	if err != nil {
