@@ -184,3 +184,15 @@ func (e *endless) Read(b []byte) (n int, err error) {
 	}
 	return n, nil
 }
+
+// dial returns a connection to the cleartext listener, which settle closes.
+func (r *rig) dial() *net.TCPConn {
+	r.t.Helper()
+	nc, err := net.Dial("tcp", r.Addr(gateway.ListenerPlain).String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	nc.SetReadDeadline(time.Now().Add(patience))
+	r.cleanup = append(r.cleanup, func() { nc.Close() })
+	return nc.(*net.TCPConn)
+}
