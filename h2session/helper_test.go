@@ -157,6 +157,7 @@ func (b *bench) wantCause(c pitag.Cause) *pitag.SessionRecord {
 // wantRefusal returns the only refusal.
 func (b *bench) wantRefusal(outcome string) Refusal {
 	b.t.Helper()
+	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.refusals) != 1 || b.refusals[0].Outcome != outcome {

@@ -304,8 +304,8 @@ func (s *Session) reply(st *stream, txn uint64, status int, outcome, reason stri
 	body := reason + "\n"
 	text := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"+
 		"Proxy-Status: h2gw; error=%s\r\n\r\n%s", status, h1.ReasonPhrase(status), len(body), outcome, body)
+	s.refuse(r) // first, so that whoever has the answer finds the line in the log
 	s.answer(st, text)
-	s.refuse(r)
 	return nil
 }
 
