@@ -43,6 +43,10 @@ func startOrigin(t *testing.T, script func(p *peer)) *origin {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOrigin(t, ln, script)
+}
+
+func serveOrigin(t *testing.T, ln net.Listener, script func(*peer)) *origin {
 	o := &origin{ln: ln, open: make(map[*peer]struct{}), done: make(chan struct{})}
 	o.wg.Go(func() {
 		for {
@@ -190,4 +194,14 @@ func blackHole(t *testing.T) string {
 	}
 	t.Skip("the queue of a listener is never full here")
 	return ""
+}
+
+// listenAgain starts an origin where there was one before.
+func listenAgain(t *testing.T, addr string, script func(*peer)) *origin {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Skip("the address was taken by someone else:", err)
+	}
+	return serveOrigin(t, ln, script)
 }
