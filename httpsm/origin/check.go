@@ -93,13 +93,15 @@ func (wouldBlock) Temporary() bool { return true }
 
 var errWouldBlock net.Error = wouldBlock{}
 
-// A probe is a transport under TLS that can be told not to wait. Only the
-// connection's owner switches it, while nobody reads.
+// A probe is a transport under TLS that can be told not to wait, and that knows
+// whether the origin closed it. Only the connection's owner switches it, while
+// nobody reads; only who reads looks at ended.
 type probe struct {
 	net.Conn
-	sock    *socket
+	sock    *socket // nil: never probing
 	probing bool
-	got     int // bytes read while probing
+	got     int  // bytes read while probing
+	ended   bool // the transport's end was read
 }
 
 func (p *probe) begin()   { p.probing, p.got = true, 0 }
@@ -108,7 +110,9 @@ func (p *probe) end() int { p.probing = false; return p.got }
 // Read reads, without waiting while probing.
 func (p *probe) Read(b []byte) (int, error) {
 	if !p.probing {
-		return p.Conn.Read(b)
+		n, err := p.Conn.Read(b)
+		p.ended = p.ended || n == 0 && err == io.EOF
+		return n, err
 	}
 	n, err := p.sock.recv(b)
 	p.got += n

@@ -285,3 +285,45 @@ func TestManyUseAGroupAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// RFC 9112 section 9.8: over TLS only an announced end is an end.
+func TestTheEndOfATLSConnectionCountsOnlyIfAnnounced(t *testing.T) {
+	for _, tc := range []struct {
+		name           string
+		close          func(nc net.Conn)
+		plain, overTLS error
+	}{
+		{"announced", func(nc net.Conn) { nc.Close() }, io.EOF, io.EOF},
+		{"cut", func(nc net.Conn) {
+			if tc, ok := nc.(*tls.Conn); ok {
+				nc = tc.NetConn()
+			}
+			nc.Close()
+		}, io.EOF, io.ErrUnexpectedEOF},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			serve := func(nc net.Conn) {
+				if readRequest(nc) {
+					io.WriteString(nc, response)
+					tc.close(nc)
+				}
+			}
+			eachTransport(t, serve, func(t *testing.T, e *Endpoint) {
+				x := get(t, e, false)
+				if err := roundTrip(x); err != nil {
+					t.Fatal(err)
+				}
+				want := tc.plain
+				if e.TLS() {
+					want = tc.overTLS
+				}
+				for range 2 { // it stays so
+					if err := x.Fill(); err != want {
+						t.Errorf("the end is %v, want %v", err, want)
+					}
+				}
+				x.Release(true)
+			})
+		})
+	}
+}

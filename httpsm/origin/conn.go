@@ -2,6 +2,7 @@ package origin
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -23,7 +24,7 @@ type conn struct {
 	raw      net.Conn // the transport
 	nc       net.Conn // what HTTP is spoken on: raw, or TLS over it
 	sock     *socket  // raw, if it is a kernel socket
-	probe    *probe   // between TLS and raw, if raw is a kernel socket
+	probe    *probe   // between TLS and raw; nil without TLS
 	info     Info
 
 	state  atomic.Int32
@@ -103,9 +104,21 @@ func (c *conn) Fill() error {
 			if !errors.Is(err, os.ErrDeadlineExceeded) { // reading may go on after that
 				c.broken.Store(true)
 			}
-			return c.fail(err)
+			return c.fail(c.unannounced(err))
 		}
 	}
+}
+
+// unannounced tells an end that the origin announced from a cut: crypto/tls
+// takes an end of the transport between two records for the end of the stream,
+// but anyone on the way can cause that. Only a close_notify, at which crypto/tls
+// stops reading, says that a response which ends with its connection is complete
+// (RFC 9112 section 9.8).
+func (c *conn) unannounced(err error) error {
+	if err == io.EOF && c.probe != nil && c.probe.ended {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // room makes space in the buffer for a read: a first buffer, what was discarded

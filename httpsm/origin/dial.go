@@ -54,12 +54,8 @@ func (e *Endpoint) dial(ctx context.Context) (*conn, *Error) {
 	}
 	c := &conn{endpoint: e, raw: raw, nc: raw, sock: newSocket(raw)}
 	if e.tls != nil {
-		transport := raw
-		if c.sock != nil {
-			c.probe = &probe{Conn: raw, sock: c.sock}
-			transport = c.probe
-		}
-		tc := tls.Client(transport, e.tls)
+		c.probe = &probe{Conn: raw, sock: c.sock}
+		tc := tls.Client(c.probe, e.tls)
 		if err := tc.HandshakeContext(ctx); err != nil {
 			raw.Close()
 			return nil, e.dialError(ctx, err, true)

@@ -18,9 +18,11 @@ type Exchange interface {
 	// the next Fill, Discard or Release.
 	Buffered() []byte
 	// Fill blocks until Buffered has grown. It returns io.EOF when the origin
-	// closed, os.ErrDeadlineExceeded, ErrAborted, ErrBufferFull when the buffer
-	// is at its bound, or the connection's error. Its buffer comes from a pool
-	// and grows as needed.
+	// closed, io.ErrUnexpectedEOF when a TLS connection ended without saying so
+	// (a response that ends with its connection was then cut),
+	// os.ErrDeadlineExceeded, ErrAborted, ErrBufferFull when the buffer is at
+	// its bound, or the connection's error. Its buffer comes from a pool and
+	// grows as needed.
 	Fill() error
 	// Discard drops n bytes from the front of Buffered; n <= len(Buffered()).
 	Discard(n int)
