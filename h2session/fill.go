@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/h2gw/h2gw/vconn"
 )
 
 const (
@@ -60,7 +62,7 @@ func (m *machine) sent(st *stream, p *pulled, now time.Time) {
 	m.advance(st, p)
 	switch {
 	case p.failed:
-		m.reset(st, p.code, Local, now)
+		m.reset(st, p.code, Local, vconn.ReasonInternal, now) // unless the transaction reset it
 	case p.end:
 		m.endResponse(st, now)
 	case p.more:

@@ -145,7 +145,9 @@ func (m *machine) finish(st *stream, now time.Time) {
 
 // reset closes a stream with RST_STREAM of either side. What it had received and
 // not passed on is given back to the session window.
-func (m *machine) reset(st *stream, code Code, by Initiator, now time.Time) {
+//
+// why is for the transaction's record.
+func (m *machine) reset(st *stream, code Code, by Initiator, why vconn.Reason, now time.Time) {
 	if st.state == closed {
 		return
 	}
@@ -160,7 +162,7 @@ func (m *machine) reset(st *stream, code Code, by Initiator, now time.Time) {
 	if st.live || st.opening {
 		st.zombie = true
 		m.zombies++
-		m.disconnect(st, op{conn: st.conn, kind: opReset, code: code})
+		m.disconnect(st, op{conn: st.conn, kind: opReset, code: code, why: why})
 	}
 }
 
@@ -233,6 +235,7 @@ func (m *machine) connClosed(st *stream) {
 type op struct {
 	conn *vconn.Conn
 	kind uint8
+	why  vconn.Reason
 	code Code
 }
 
@@ -262,7 +265,7 @@ func (o *ops) add(p op) {
 
 func (p op) do() {
 	if p.kind == opReset {
-		p.conn.Reset(uint32(p.code))
+		p.conn.ResetFor(p.why, uint32(p.code))
 		return
 	}
 	p.conn.Close()

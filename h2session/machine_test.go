@@ -34,7 +34,7 @@ func TestOpsWaitForTheTurn(t *testing.T) {
 	now := time.Now()
 	for name, end := range map[string]func(m *machine, st *stream){
 		"reset by the client": func(m *machine, st *stream) { m.recvReset(1, codeCancel, now) },
-		"reset by us":         func(m *machine, st *stream) { m.reset(st, codeProtocol, Local, now) },
+		"reset by us":         func(m *machine, st *stream) { m.reset(st, codeProtocol, Local, vconn.ReasonFault, now) },
 		"session fails":       func(m *machine, st *stream) { m.fail(codeProtocol, "", "client_error", nil, now) },
 		"connection lost":     func(m *machine, st *stream) { m.abandon(now) },
 	} {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/h2gw/h2gw/vconn"
 )
 
 // What arrives, one method for each kind of frame. They change the machine and
@@ -125,7 +127,7 @@ func (m *machine) recvReset(id uint32, code Code, now time.Time) error {
 	m.resetsIn++
 	m.count.resetIn(code)
 	if st != nil {
-		m.reset(st, code, Remote, now)
+		m.reset(st, code, Remote, vconn.ReasonLeft, now)
 	}
 	return nil
 }

@@ -175,7 +175,7 @@ func (s *Session) fault(err error) error {
 	switch e := err.(type) {
 	case *StreamError:
 		if st := s.m.streams[e.StreamID]; st != nil {
-			s.m.reset(st, e.Code, Local, now)
+			s.m.reset(st, e.Code, Local, vconn.ReasonFault, now)
 			return nil
 		}
 		// Closed before: say so again, as RFC 9113, section 5.1, asks.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/h2gw/h2gw/pitag"
+	"github.com/h2gw/h2gw/vconn"
 )
 
 // The phases of a session.
@@ -107,9 +108,24 @@ func (m *machine) abandon(now time.Time) {
 		if st.live || st.opening {
 			st.zombie = true
 			m.zombies++
-			m.disconnect(st, op{conn: st.conn, kind: opReset, code: codeCancel})
+			m.disconnect(st, op{conn: st.conn, kind: opReset, code: codeCancel, why: reasonOf(m.cause)})
 		}
 	}
+}
+
+// reasonOf says why the streams of a session that ends with cause are cut off.
+func reasonOf(cause pitag.Cause) vconn.Reason {
+	switch cause {
+	case pitag.CauseClientError:
+		return vconn.ReasonFault
+	case pitag.CauseWriteStall, pitag.CauseHeadTimeout, pitag.CausePrefaceTimeout:
+		return vconn.ReasonSlow
+	case pitag.CauseDrain:
+		return vconn.ReasonShutdown
+	case pitag.CauseInternal:
+		return vconn.ReasonInternal
+	}
+	return vconn.ReasonLeft
 }
 
 // clocks are the times that the session's timeouts count from. The zero time
@@ -216,7 +232,7 @@ func (m *machine) expire(d *deadlines) (cut bool) {
 func (m *machine) cancelStalled(d *deadlines, stall time.Duration) {
 	for _, st := range m.streams {
 		if st.stall == stallStream && d.passed(st.stalledAt, stall) {
-			m.reset(st, codeCancel, Local, d.now)
+			m.reset(st, codeCancel, Local, vconn.ReasonSlow, d.now)
 		}
 	}
 	m.settle()

@@ -54,6 +54,17 @@ func (c *client) release() {
 	*c = client{small: c.small}
 }
 
+// whyGone is what the other end of a virtual connection said when it reset it.
+func (c *client) whyGone() vconn.Reason {
+	if c.vc == nil {
+		return vconn.ReasonLeft
+	}
+	if cause, byPeer := c.vc.ResetCause(); byPeer {
+		return cause.Reason
+	}
+	return vconn.ReasonLeft
+}
+
 func (c *client) buffered() []byte { return c.in[c.r:c.w] }
 
 func (c *client) discard(n int) {

@@ -1,5 +1,7 @@
 package httpsm
 
+import "github.com/h2gw/h2gw/vconn"
+
 // A view is what a decision may look at: facts, no handles.
 type view struct {
 	headSent    bool // a final response head has begun to go to the client
@@ -9,6 +11,7 @@ type view struct {
 	replayable  bool // all that was sent of the request is still held
 	reused      bool // the origin connection had carried a request before
 	retriesLeft int
+	gone        vconn.Reason // evClientGone: what the client's end says of it
 
 	requestDone     bool // the whole request has been written to the origin
 	responseDone    bool // the whole response has been read, to an end that framing marks
@@ -100,7 +103,8 @@ func decideAnywhere(s State, v view, ev event) (action, bool) {
 	}
 	switch ev.kind {
 	case evClientGone:
-		return abort(codeCancel, ClientAbort, SourceClient), true
+		o, src := outcomeOfLeaving(v.gone)
+		return abort(codeCancel, o, src), true
 	case evHookReply:
 		// A hook may answer until the final head has gone; a hook of the
 		// reply itself replaces it there (see reply.go), not through here.
@@ -123,6 +127,21 @@ func decideAnywhere(s State, v view, ev event) (action, bool) {
 		return abort(codeRefusedStream, GatewayDraining, SourceGateway), true
 	}
 	return action{}, false
+}
+
+// outcomeOfLeaving: a client's side that ended early has not always left.
+func outcomeOfLeaving(why vconn.Reason) (Outcome, Source) {
+	switch why {
+	case vconn.ReasonFault:
+		return HTTPRequestError, SourceClient
+	case vconn.ReasonSlow:
+		return ClientTimeout, SourceClient
+	case vconn.ReasonShutdown:
+		return GatewayDraining, SourceGateway
+	case vconn.ReasonInternal:
+		return ProxyInternalError, SourceGateway
+	}
+	return ClientAbort, SourceClient
 }
 
 func decideConnect(v view, ev event) action {

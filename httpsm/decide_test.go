@@ -1,6 +1,10 @@
 package httpsm
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/h2gw/h2gw/vconn"
+)
 
 // decisions is every (state, event) pair that means something, and what.
 var decisions = []struct {
@@ -85,6 +89,10 @@ var anywhere = []struct {
 	want  action
 }{
 	{evClientGone, view{}, abort(codeCancel, ClientAbort, SourceClient)},
+	{evClientGone, view{gone: vconn.ReasonFault}, abort(codeCancel, HTTPRequestError, SourceClient)},
+	{evClientGone, view{gone: vconn.ReasonSlow}, abort(codeCancel, ClientTimeout, SourceClient)},
+	{evClientGone, view{gone: vconn.ReasonShutdown}, abort(codeCancel, GatewayDraining, SourceGateway)},
+	{evClientGone, view{gone: vconn.ReasonInternal}, abort(codeCancel, ProxyInternalError, SourceGateway)},
 	{evHookAbort, view{}, abort(codeCancel, HTTPRequestDenied, SourceGateway)},
 	{evHookReply, view{headSent: true}, abort(codeInternalError, ProxyInternalError, SourceGateway)},
 	{evFault, view{headSent: true}, abort(codeInternalError, ProxyInternalError, SourceGateway)},

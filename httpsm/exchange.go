@@ -299,11 +299,7 @@ func (t *Txn) putBody(data []byte, last bool) event {
 			return ev
 		}
 		if t.out.kind != h1.Chunked && len(data) > outBound/2 {
-			if ev := t.writeClient(data); ev.kind != evNone {
-				return ev
-			}
-			t.rec.BytesOut += int64(len(data))
-			return event{kind: evNone}
+			return t.writeBody(data, int64(len(data)))
 		}
 	}
 	t.bodyOut += int64(len(data))
@@ -337,12 +333,19 @@ func (t *Txn) flush() event {
 	if len(t.respOut) == 0 {
 		return event{kind: evNone}
 	}
-	ev := t.writeClient(t.respOut)
-	if ev.kind == evNone {
-		t.rec.BytesOut += t.bodyOut
-	}
+	ev := t.writeBody(t.respOut, t.bodyOut)
 	t.bodyOut = 0
 	t.respOut = t.respOut[:0]
+	return ev
+}
+
+// writeBody writes p, of which body bytes are body, and counts those that the
+// connection took: in a write that breaks off, body is what was lost.
+func (t *Txn) writeBody(p []byte, body int64) event {
+	before := t.cl.bytesOut
+	ev := t.writeClient(p)
+	lost := int64(len(p)) - int64(t.cl.bytesOut-before)
+	t.rec.BytesOut += max(0, body-lost)
 	return ev
 }
 

@@ -130,12 +130,16 @@ func (t *Txn) settle() {
 	// Body bytes came last, so that what was lost is body first. The framing
 	// of chunks counts as body here: never more than was delivered.
 	r.BytesOut = max(0, r.BytesOut-unread)
-	headTaken := int64(t.cl.bytesOut)-unread >= t.headBytes
 	if r.Outcome == "" && (byPeer || cause == nil) {
-		r.Outcome = ClientAbort
-		r.Err = &TxnError{Source: SourceClient, State: StateFinish, Outcome: ClientAbort, Err: errConnClosed}
+		o, src := outcomeOfLeaving(t.cl.whyGone())
+		r.Outcome = o
+		r.Err = &TxnError{Source: src, State: StateFinish, Outcome: o, Err: errConnClosed}
 	}
-	if r.Outcome == ClientAbort && !headTaken {
+	if headTaken := int64(t.cl.bytesOut)-unread >= t.headBytes; headTaken {
+		return
+	}
+	r.Status = 0
+	if r.Outcome == ClientAbort {
 		r.Status = 499
 	}
 }

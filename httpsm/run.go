@@ -22,7 +22,11 @@ func (t *Txn) drive() {
 }
 
 func (t *Txn) apply(ev event) {
-	a := decide(t.state, t.view(), ev)
+	v := t.view()
+	if ev.kind == evClientGone {
+		v.gone = t.cl.whyGone()
+	}
+	a := decide(t.state, v, ev)
 	t.hist.add(t.state, ev.kind, t.now)
 	if a.refused {
 		ev.err = fmt.Errorf("event %s in state %s: %w", ev.kind, t.state, errors.Join(errImpossible, ev.err))

@@ -82,11 +82,14 @@ func (c *Conn) Close() error {
 //
 // It returns how many bytes it discarded: in were on their way to this end, out
 // were written by this end and not read by the peer.
-func (c *Conn) Reset(code uint32) (in, out int) {
+func (c *Conn) Reset(code uint32) (in, out int) { return c.ResetFor(ReasonLeft, code) }
+
+// ResetFor is Reset with another reason than ReasonLeft.
+func (c *Conn) ResetFor(why Reason, code uint32) (in, out int) {
 	p := c.pair
 	p.mu.Lock()
 	if p.reset == nil && !(c.in.over() && c.out.over()) {
-		p.reset, p.resetBy = &ResetError{Code: code}, c.side
+		p.reset, p.resetBy = &ResetError{Code: code, Reason: why}, c.side
 		c.in.unpin()
 		in, out = c.in.drop(), c.out.drop()
 		c.peer.postConsumed(in)

@@ -13,7 +13,23 @@ import (
 type ResetError struct {
 	// Code is the HTTP/2 error code of the first Reset (RFC 9113, section 7).
 	Code uint32
+	// Reason is why, for the log: a code alone does not tell a client that
+	// left from one that was too slow.
+	Reason Reason
 }
+
+// A Reason says why an end called Reset. The zero Reason is ReasonLeft.
+type Reason uint8
+
+// The reasons. "Behind" an end is whoever it speaks for: behind the active end
+// the client, behind the passive one the transaction and its origin.
+const (
+	ReasonLeft     Reason = iota // who is behind the end gave up
+	ReasonFault                  // who is behind the end broke its protocol
+	ReasonSlow                   // who is behind the end took too long
+	ReasonShutdown               // this process is ending
+	ReasonInternal               // this process failed
+)
 
 // Error names the code as a number: the names belong to HTTP/2.
 func (e *ResetError) Error() string {

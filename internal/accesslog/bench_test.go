@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"testing"
-	"time"
 
 	"github.com/h2gw/h2gw/pitag"
 )
@@ -53,18 +52,4 @@ func BenchmarkAccessLineParallel(b *testing.B) {
 			l.Record(r)
 		}
 	})
-}
-
-func TestAccessLineAllocatesNothing(t *testing.T) {
-	for _, format := range []Format{JSON, Combined} {
-		// Room for all lines, in one chunk that a first line has made: what is
-		// counted is the line.
-		l := open(t, Config{Output: io.Discard, Format: format, FlushInterval: time.Hour})
-		r := sampleRecord(sampleSession())
-		l.Record(r)
-		if n := testing.AllocsPerRun(50, func() { l.Record(r) }); n > 0 {
-			t.Errorf("format %d: %v allocations per line, want 0", format, n)
-		}
-		closeLog(t, l)
-	}
 }
