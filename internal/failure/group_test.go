@@ -2,6 +2,7 @@ package failure
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -83,4 +84,38 @@ func TestAnEndpointThatComesBackIsUsedAgain(t *testing.T) {
 		}
 	}
 	r.settle()
+}
+
+// An endpoint that dies under load costs at most the requests that it had just
+// got on connections of their own; no other fails, and none hangs.
+func TestAnEndpointThatDiesUnderLoadCostsLittle(t *testing.T) {
+	begin(t)
+	dying, live := startOrigin(t, serveEcho), startOrigin(t, serveEcho)
+	r := newRig(t, []string{dying.addr(), live.addr()})
+	callers := r.clients(overH2, overH1, overH2, overH10)
+	const requests, workers = 6000, 8
+	var failed atomic.Int64
+	stopped := make(chan struct{})
+	inParallel(workers, requests, func(i int) {
+		if i == requests/3 {
+			go func() { dying.stop(); close(stopped) }()
+		}
+		target := fmt.Sprintf("/%d", i)
+		a := callers[i%len(callers)].do("GET", target, "")
+		switch {
+		case a.err == nil && a.status == 200 && a.header.Get("X-Id") == identity("GET", target):
+		case a.err == nil && a.status == 502:
+			failed.Add(1)
+		default:
+			t.Errorf("%s: %v", target, &a)
+		}
+	})
+	<-stopped
+	if access := r.settle(); len(access) != requests {
+		t.Errorf("%d access lines", len(access))
+	}
+	if failed.Load() > workers {
+		t.Errorf("%d requests failed, want at most the %d under way", failed.Load(), workers)
+	}
+	t.Logf("%d of %d requests failed", failed.Load(), requests)
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -35,7 +36,18 @@ func TestMain(m *testing.M) {
 		}
 		ln.Close()
 	}
-	goleak.VerifyTestMain(m)
+	dir, err := os.MkdirTemp("", "failure")
+	if err == nil {
+		err = trustOwnOrigins(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(dir)
+		os.Exit(code)
+	}))
 }
 
 // begin is the first call of a test: when everything else of it has been closed,
@@ -108,7 +120,10 @@ func newRig(t *testing.T, addrs []string, set ...string) *rig {
 		Log:             zerolog.New(&r.people).Level(zerolog.InfoLevel),
 	}
 	for _, a := range addrs {
-		cfg.To = append(cfg.To, "http://"+a)
+		if !strings.Contains(a, "://") {
+			a = "http://" + a
+		}
+		cfg.To = append(cfg.To, a)
 	}
 	for _, s := range set {
 		if err := cfg.Settings.Set(s); err != nil {
