@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -182,8 +183,8 @@ func TestEachStreamIsLoggedWithTheConnectionItCameOn(t *testing.T) {
 	for conn := range 4 {
 		var local string
 		tr := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-		tr.Dial = func(network, addr string) (net.Conn, error) {
-			c, err := net.Dial(network, addr)
+		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
 			if err == nil {
 				local = c.LocalAddr().String()
 			}
