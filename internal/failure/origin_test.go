@@ -30,6 +30,7 @@ type origin struct {
 type peer struct {
 	*net.TCPConn
 	br     *bufio.Reader
+	out    io.Writer // the connection, or TLS over it
 	o      *origin
 	number int64 // in the order of arrival, from 1
 	served int   // requests read
@@ -64,7 +65,7 @@ func serveOrigin(t *testing.T, ln net.Listener, script func(*peer)) *origin {
 func (o *origin) addr() string { return o.ln.Addr().String() }
 
 func (o *origin) play(c *net.TCPConn, script func(*peer)) {
-	p := &peer{TCPConn: c, br: bufio.NewReader(c), o: o, number: o.accepted.Add(1)}
+	p := &peer{TCPConn: c, br: bufio.NewReader(c), out: c, o: o, number: o.accepted.Add(1)}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ended {
@@ -110,7 +111,7 @@ func (p *peer) request() (*http.Request, []byte, error) {
 
 // send writes; a gateway that has gone is not the script's business.
 func (p *peer) send(s string) bool {
-	_, err := io.WriteString(p, s)
+	_, err := io.WriteString(p.out, s)
 	return err == nil
 }
 

@@ -33,12 +33,12 @@ func trustOwnOrigins(dir string) error {
 }
 
 // secured plays script over TLS, as long as that stands.
-func secured(script func(p *peer, tc *tls.Conn)) func(*peer) {
+func secured(script func(p *peer)) func(*peer) {
 	return func(p *peer) {
 		tc := tls.Server(p.TCPConn, &tls.Config{Certificates: []tls.Certificate{originCertificate}})
 		if tc.Handshake() == nil {
-			p.br = bufio.NewReader(tc)
-			script(p, tc)
+			p.br, p.out = bufio.NewReader(tc), tc
+			script(p)
 		}
 	}
 }
@@ -48,7 +48,7 @@ func secured(script func(p *peer, tc *tls.Conn)) func(*peer) {
 // without one it was cut (RFC 9112 section 9.8).
 func TestAResponseCutWithinTLSNeverLooksComplete(t *testing.T) {
 	begin(t)
-	o := startOrigin(t, secured(func(p *peer, tc *tls.Conn) {
+	o := startOrigin(t, secured(func(p *peer) {
 		req, _, err := p.request()
 		if err != nil {
 			return
@@ -58,11 +58,11 @@ func TestAResponseCutWithinTLSNeverLooksComplete(t *testing.T) {
 		fmt.Sscan(part[3], &at)
 		for _, s := range shapes {
 			if s.name == part[1] {
-				tc.Write([]byte(s.text[:at]))
+				p.send(s.text[:at])
 			}
 		}
 		if part[2] == "notify" {
-			tc.Close()
+			p.out.(*tls.Conn).Close()
 		}
 	}))
 	r := newRig(t, []string{"https://" + o.addr()}, "timeouts.origin_idle=off")
@@ -109,19 +109,19 @@ func TestAResponseCutWithinTLSNeverLooksComplete(t *testing.T) {
 func TestATLSConnectionClosedWhileIdleIsNotUsed(t *testing.T) {
 	begin(t)
 	answered, closed := make(chan string), make(chan struct{})
-	o := startOrigin(t, secured(func(p *peer, tc *tls.Conn) {
+	o := startOrigin(t, secured(func(p *peer) {
 		req, _, err := p.request()
 		if err != nil {
 			return
 		}
-		tc.Write([]byte(echo(req)))
+		p.send(echo(req))
 		switch <-answered {
 		case "notify":
-			tc.Close()
+			p.out.(*tls.Conn).Close()
 		case "reset":
 			p.reset()
 		case "speak":
-			tc.Write([]byte(stray))
+			p.send(stray)
 			defer p.gone()
 		}
 		p.TCPConn.CloseWrite()
