@@ -18,6 +18,8 @@ type blockEncoder struct {
 	// resized means that enc has a table size update to tell, which has to be
 	// first in a block (RFC 7541, section 4.2): the next field is enc's.
 	resized bool
+	// priority is what the last head's priority field says.
+	priority signal
 }
 
 // resize keeps the dynamic table within what the client allows.
@@ -55,6 +57,7 @@ func (e *blockEncoder) head(status int, fs *h1.Fields) {
 	}
 	e.enc.WriteField(hpack.HeaderField{Name: ":status", Value: text})
 	e.resized = false
+	e.priority = signal{}
 	e.fields(fs)
 }
 
@@ -73,6 +76,9 @@ func (e *blockEncoder) fields(fs *h1.Fields) {
 		lower := h1.LowerName(name)
 		if connectionSpecific(lower) {
 			continue
+		}
+		if lower == "priority" {
+			e.priority, _ = parsePriority(value)
 		}
 		e.field(lower, value)
 	}

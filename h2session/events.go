@@ -63,7 +63,7 @@ const (
 var stallNames = [stallKinds]string{stallStream: "stream_window", stallSession: "session_window", stallSocket: "socket"}
 
 const (
-	frameKinds = 11 // the ten types of RFC 9113 and one for all others
+	frameKinds = 12 // the ten types of RFC 9113, PRIORITY_UPDATE, and one for all others
 	codeKinds  = 15 // the fourteen codes of RFC 9113 and one for all others
 )
 
@@ -94,8 +94,8 @@ func (c *counters) goAway(direction string, code Code, cause string) {
 	c.goAways = append(c.goAways, goAwayCount{g, 1})
 }
 
-func (c *counters) frameIn(t http2.FrameType)  { c.framesIn[min(int(t), frameKinds-1)]++ }
-func (c *counters) frameOut(t http2.FrameType) { c.framesOut[min(int(t), frameKinds-1)]++ }
+func (c *counters) frameIn(t http2.FrameType)  { c.framesIn[frameKind(t)]++ }
+func (c *counters) frameOut(t http2.FrameType) { c.framesOut[frameKind(t)]++ }
 func (c *counters) resetIn(code Code)          { c.resetsIn[min(int(code), codeKinds-1)]++ }
 func (c *counters) resetOut(code Code)         { c.resetsOut[min(int(code), codeKinds-1)]++ }
 
@@ -139,9 +139,22 @@ func addCount(m *map[string]uint64, name string, n uint64) {
 	}
 }
 
+func frameKind(t http2.FrameType) int {
+	switch {
+	case t <= http2.FrameContinuation:
+		return int(t)
+	case t == framePriorityUpdate:
+		return frameKinds - 2
+	}
+	return frameKinds - 1
+}
+
 func frameName(i int) string {
-	if i >= frameKinds-1 {
+	switch i {
+	case frameKinds - 1:
 		return "UNKNOWN"
+	case frameKinds - 2:
+		return "PRIORITY_UPDATE"
 	}
 	return http2.FrameType(i).String()
 }

@@ -33,7 +33,7 @@ func (m *machine) wake(st *stream) {
 	}
 }
 
-// next takes the first ready stream and the number of DATA bytes that it may
+// next takes the stream whose turn it is and the number of DATA bytes that it may
 // send, which may be 0 or less: heads need no window.
 func (m *machine) next() (*stream, int) {
 	st := m.ready.pop()
@@ -58,6 +58,9 @@ func (m *machine) sent(st *stream, p *pulled, now time.Time) {
 	if st.state == closed {
 		m.recycle(st)
 		return
+	}
+	if p.priority != (signal{}) {
+		m.prioritize(st, p.priority.over(st.rank))
 	}
 	m.advance(st, p)
 	switch {
@@ -163,4 +166,4 @@ func (m *machine) unstall(st *stream, now time.Time) {
 }
 
 // wantsWrite reports whether there is anything to fill a batch with.
-func (m *machine) wantsWrite() bool { return len(m.ctrl) > 0 || m.ready.head != nil }
+func (m *machine) wantsWrite() bool { return len(m.ctrl) > 0 || !m.ready.empty() }

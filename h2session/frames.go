@@ -175,6 +175,8 @@ func (s *Session) onControl(f *frame) error {
 			return connError(codeFrameSize, "WINDOW_UPDATE is not 4 bytes")
 		}
 		return m.recvWindow(f.id, binary.BigEndian.Uint32(p)&(1<<31-1), now)
+	case framePriorityUpdate:
+		return m.recvPriorityUpdate(f.id, p)
 	}
 	return nil // unknown types are ignored (RFC 9113, section 4.1)
 }

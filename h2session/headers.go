@@ -29,6 +29,8 @@ type headerBlock struct {
 	pseudo     [numPseudo]string
 	seen       [numPseudo]bool
 	agent      string // user-agent, for the log
+	priority   string // the field's value; its lines joined
+	forwarded  bool   // the client is an intermediary
 	bad        string // why it is malformed; the first reason
 	tooMany    bool   // more bytes or fields than the limits: 431
 	longTarget bool   // 414
@@ -100,10 +102,23 @@ func (b *headerBlock) emit(f hpack.HeaderField) {
 	case len(b.fields) >= b.cfg.fields():
 		b.tooMany = true
 	default:
-		if f.Name == "user-agent" {
-			b.agent = f.Value
-		}
+		b.note(f)
 		b.fields = append(b.fields, f)
+	}
+}
+
+// note keeps the values that the session itself has use for.
+func (b *headerBlock) note(f hpack.HeaderField) {
+	switch f.Name {
+	case "user-agent":
+		b.agent = f.Value
+	case "priority":
+		if b.priority != "" {
+			f.Value = b.priority + ", " + f.Value // RFC 8941, section 4.2
+		}
+		b.priority = f.Value
+	case "via", "forwarded", "x-forwarded-for":
+		b.forwarded = true
 	}
 }
 

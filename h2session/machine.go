@@ -43,7 +43,7 @@ type machine struct {
 
 	// Control frames wait here, encoded, and go before any response.
 	ctrl    []byte
-	ready   streamList // have something to say
+	ready   readyQueue // have something to say
 	pulled  *stream    // is having its turn; nil: none
 	starved streamList // have DATA, but the session window is shut
 	in      inflow
@@ -53,6 +53,7 @@ type machine struct {
 	settingsSeen bool // the client's first SETTINGS
 	ackPending   int  // SETTINGS of ours not acknowledged
 
+	priorities
 	goingAway
 	clocks
 	ops   ops
@@ -179,7 +180,7 @@ func (m *machine) disconnect(st *stream, p op) {
 // release takes a closed stream out of everything.
 func (m *machine) release(st *stream, now time.Time) {
 	delete(m.streams, st.id)
-	st.unlist()
+	m.ready.remove(st)
 	m.unstall(st, now)
 	m.credit(nil, st.unread)
 	st.unread = 0

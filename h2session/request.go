@@ -55,6 +55,9 @@ func (s *Session) judgeHeaders(id uint32, end bool) (*stream, headersVerdict, ui
 	defer s.unlock()
 	s.m.headSince = time.Time{}
 	st, verdict, err := s.m.recvHeaders(id, end, s.in.now)
+	if verdict == headersOpen {
+		st.rank = s.m.opening(id, s.block)
+	}
 	return st, verdict, s.m.opened, err
 }
 

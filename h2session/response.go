@@ -82,6 +82,8 @@ type pulled struct {
 	failed  bool // the response cannot be completed:
 	code    Code // RST_STREAM with this
 	trailer bool // END_STREAM was on a HEADERS frame
+
+	priority signal // what the origin says of it (RFC 9218, section 8)
 }
 
 func (p *pulled) fail(code Code) { p.failed, p.code = true, code }
@@ -144,6 +146,7 @@ func (w *puller) pullHead(r *response, id uint32, b []byte, p *pulled) ([]byte, 
 	p.end = r.body.Done()
 	p.trailer = p.end
 	w.enc.head(status, &w.head.Fields)
+	p.priority = w.enc.priority
 	return w.appendHead(b, id, p.end, p), true
 }
 

@@ -23,6 +23,7 @@ func (m *machine) queueSettings() {
 		{http2.SettingMaxConcurrentStreams, uint32(m.cfg.maxStreams())},
 		{http2.SettingInitialWindowSize, uint32(m.cfg.streamWindow())},
 		{http2.SettingMaxHeaderListSize, uint32(m.cfg.requestHead())},
+		{settingNoTree, 1},
 	}
 	if n := m.cfg.maxFrameSize(); n != minFrameSize {
 		set = append(set, setting{http2.SettingMaxFrameSize, uint32(n)})
@@ -107,6 +108,8 @@ func (m *machine) apply(s setting, now time.Time) error {
 		p.tableChanged = true
 	case http2.SettingInitialWindowSize:
 		return m.applyWindow(s.val, now)
+	case settingNoTree:
+		return m.applyNoTree(s.val)
 	}
 	// MAX_CONCURRENT_STREAMS limits pushes, which do not exist;
 	// MAX_HEADER_LIST_SIZE is advice; what is unknown is ignored.

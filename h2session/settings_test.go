@@ -21,7 +21,7 @@ func TestOurSettings(t *testing.T) {
 		got := cl.Handshake()
 		want := map[http2.SettingID]uint32{
 			http2.SettingMaxConcurrentStreams: 250, http2.SettingInitialWindowSize: 256 << 10,
-			http2.SettingMaxHeaderListSize: 64 << 10, http2.SettingMaxFrameSize: 20_000,
+			http2.SettingMaxHeaderListSize: 64 << 10, http2.SettingMaxFrameSize: 20_000, settingNoTree: 1,
 		}
 		if len(got) != len(want) {
 			t.Errorf("got %v", got)
@@ -50,6 +50,12 @@ func TestWrongSettings(t *testing.T) {
 		{"ENABLE_PUSH 2", one(http2.SettingEnablePush, 2), codeProtocol},
 		{"INITIAL_WINDOW_SIZE 2^31", one(http2.SettingInitialWindowSize, 1<<31), codeFlowControl},
 		{"MAX_FRAME_SIZE 2^14-1", one(http2.SettingMaxFrameSize, 1<<14-1), codeProtocol},
+		{"NO_RFC7540_PRIORITIES 2", one(settingNoTree, 2), codeProtocol},
+		{"NO_RFC7540_PRIORITIES taken back", func(cl *bench) {
+			cl.Settings(http2.Setting{ID: settingNoTree, Val: 1})
+			cl.WantSettingsAck()
+			cl.Settings(http2.Setting{ID: settingNoTree, Val: 0})
+		}, codeProtocol},
 		{"MAX_FRAME_SIZE 2^24", one(http2.SettingMaxFrameSize, 1<<24), codeProtocol},
 		{"five bytes", func(cl *bench) { cl.Raw(http2.FrameSettings, 0, 0, make([]byte, 5)) }, codeFrameSize},
 		{"on a stream", func(cl *bench) { cl.Raw(http2.FrameSettings, 0, 1, nil) }, codeProtocol},

@@ -163,6 +163,7 @@ type stream struct {
 	later   op
 
 	// Response side.
+	rank       rank
 	out        outflow
 	list       *streamList
 	prev, next *stream
