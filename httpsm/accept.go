@@ -47,9 +47,39 @@ func sessionOf(c *vconn.Conn) *pitag.Session {
 // serveVConn is the transaction's goroutine on a virtual connection. The record
 // waits for the other end: only then it is known what was delivered.
 func (t *Txn) serveVConn() {
-	t.drive()
-	t.cl.conn.Close()
-	t.unref()
+	t.driveGuarded()
+	t.guard(func() { t.cl.conn.Close() })
+	t.guard(t.unref)
+}
+
+// driveGuarded is drive, however it ends: nothing of the transaction stays
+// behind but what its record says.
+func (t *Txn) driveGuarded() {
+	if t.guard(t.drive) {
+		return
+	}
+	t.keep = false
+	t.guard(func() {
+		if t.cl.vc != nil {
+			t.cl.vc.ResetFor(vconn.ReasonInternal, codeInternalError)
+		} else {
+			t.cl.breakOff()
+		}
+		t.stopWatch()
+		t.dropOrigin(false)
+	})
+}
+
+// guard keeps a panic that step does not recover, in a decision or in whoever
+// observes the connection, from ending more than this transaction.
+func (t *Txn) guard(do func()) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.fail(action{outcome: ProxyInternalError, source: SourceGateway}, t.panicked(p).err)
+		}
+	}()
+	do()
+	return true
 }
 
 // unref is called twice: by the goroutine, and when both ends are closed.

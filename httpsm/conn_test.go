@@ -71,7 +71,11 @@ func TestATruncatedResponseOverTLSHasNoCloseNotify(t *testing.T) {
 func TestManyConnections(t *testing.T) {
 	o := testkit.ListenOrigin(t, func(c *testkit.OriginConn) {
 		for {
-			q, ok := c.ReadRequest()
+			var q testkit.OriginRequest
+			var ok bool
+			if q.Head, ok = c.ReadHead(); ok && q.Field("Content-Length") != "0" {
+				q.Body, ok = c.ReadUntil("\n") // not to be had from a client that leaves
+			}
 			if !ok {
 				return
 			}
@@ -122,6 +126,9 @@ func pipeline(client *testkit.Conn, rng *rand.Rand) error {
 	var out, want strings.Builder
 	for i := range n {
 		body, do := strings.Repeat("b", rng.IntN(2)*rng.IntN(5000)), []string{"slow", ""}[rng.IntN(2)]
+		if body != "" {
+			body += "\n"
+		}
 		fmt.Fprintf(&out, "PUT /%d HTTP/1.1\r\nHost: a\r\nX-Do: %s\r\nContent-Length: %d\r\n\r\n%s", i, do, len(body), body)
 		fmt.Fprintf(&want, "/%d%s", i, body)
 	}

@@ -38,8 +38,6 @@ const (
 	retryReused  = "reused_closed"  // a kept-alive connection was closed as it was used (RFC 9110 9.2.2)
 )
 
-var retryReasons = [...]string{retryConnect, retryNotSent, retryReused}
-
 // decide says what follows from an event in a state. It has no side effects and
 // looks at no clock: every row is a test.
 func decide(s State, v view, ev event) action {

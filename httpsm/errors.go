@@ -93,6 +93,7 @@ var (
 	errTrailingBytes  = errors.New("bytes after the end of the request: a virtual connection carries one")
 	errBodyTooLarge   = errors.New("request body over limits.request_body")
 	errTruncatedBody  = errors.New("the client closed before the end of its request body")
+	errStopped        = errors.New("the rest of the request body is not wanted")
 	errTooManyInterim = errors.New("more than 16 interim (1xx) responses")
 	errUnasked101     = errors.New("101 Switching Protocols, but no upgrade was asked for")
 	errNoReply        = errors.New("a hook returned Reply without calling Txn.Reply")

@@ -191,3 +191,13 @@ func wantStatus(t *testing.T, answer string, status int) {
 func bubble(t *testing.T, name string, f func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
+
+// retries returns how many requests were sent again for reason.
+func (r *rig) retries(reason string) (n uint64) {
+	for k, v := range r.m.Stats().Retries {
+		if k.Reason == reason {
+			n += v
+		}
+	}
+	return n
+}

@@ -289,7 +289,7 @@ func TestTransforms(t *testing.T) {
 		if got := r.ask(get); !strings.Contains(got, "!") {
 			t.Errorf("answer %q looks complete", got)
 		}
-		if rec := r.wantRecord(ProxyInternalError, 200); rec.H2Error != "INTERNAL_ERROR" {
+		if rec := r.wantRecord(ProxyInternalError, 0); rec.H2Error != "INTERNAL_ERROR" {
 			t.Errorf("h2 error %q", rec.H2Error)
 		}
 	})

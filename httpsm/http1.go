@@ -197,12 +197,13 @@ func (hc *http1Conn) close(cause pitag.Cause, err error) bool {
 func (hc *http1Conn) serveRequest() bool {
 	m := hc.m
 	hc.rec.Streams++
+	m.http1.Add(1)
 	t := m.get()
 	t.cl = &hc.cl
 	t.bind(hc.ses, 0, hc.rec.Streams)
 	m.register(t)
 	hc.setTxn(t)
-	t.drive()
+	t.driveGuarded()
 	hc.setTxn(nil)
 	keep := t.keep
 	linger := !t.hist.endedIn(StateAbort) && !(t.headOK && t.up.readAll.Load())
@@ -210,6 +211,7 @@ func (hc *http1Conn) serveRequest() bool {
 		hc.rec.Cause, hc.rec.Err = hc.lastCause(t)
 	}
 	t.emit()
+	m.http1.Add(-1)
 	m.unregister(t)
 	m.put(t)
 	switch {

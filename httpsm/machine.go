@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,10 +29,13 @@ type Machine struct {
 	shards   [shardCount]shard
 	next     atomic.Uint32 // shard for the next new Txn
 	panics   atomic.Uint64
-	retries  [len(retryReasons)]atomic.Uint64
+	http1    atomic.Int64 // transactions of HTTP/1.1 connections
 	draining atomic.Bool
 	killed   atomic.Bool
 	ended    chan struct{} // a transaction or connection ended while draining
+
+	retryMu sync.Mutex
+	retries map[Retry]uint64 // guarded by retryMu
 
 	connMu sync.Mutex
 	conns  map[*http1Conn]struct{} // guarded by connMu
@@ -48,6 +52,7 @@ func New(cfg Config) *Machine {
 		responseLimits: cfg.Limits.response(),
 		ended:          make(chan struct{}, 1),
 		conns:          make(map[*http1Conn]struct{}),
+		retries:        make(map[Retry]uint64),
 	}
 	// Without endpoints there is nothing in it that could be wrong.
 	m.literal, _ = origin.NewGroup(origin.Config{Name: "address", ConnectTimeout: cfg.Timeouts.Connect})
@@ -231,28 +236,36 @@ func (m *Machine) active() (n int64) {
 
 // Stats are counters of a Machine.
 type Stats struct {
-	// Active is the number of transactions whose record is still to come.
-	Active int64
+	// Active is the number of transactions whose record is still to come;
+	// HTTP1Active how many of them belong to HTTP/1.1 connections.
+	Active, HTTP1Active int64
 	// Panics counts panics recovered in hooks, sinks and transactions.
 	Panics uint64
-	// Retries counts requests sent again, by reason: connect_failed, not_sent,
-	// reused_closed.
-	Retries map[string]uint64
+	// Retries counts requests sent again. The map is the caller's.
+	Retries map[Retry]uint64
 }
+
+// A Retry is a kind of request sent again: by the origin group and the endpoint
+// that failed it (both "" where that was the address of a virtual connection),
+// and the reason: connect_failed, not_sent or reused_closed.
+type Retry struct{ Group, Endpoint, Reason string }
 
 // Stats returns the counters as they are now.
 func (m *Machine) Stats() Stats {
-	s := Stats{Active: m.active(), Panics: m.panics.Load(), Retries: make(map[string]uint64, len(retryReasons))}
-	for i, reason := range retryReasons {
-		s.Retries[reason] = m.retries[i].Load()
+	m.retryMu.Lock()
+	defer m.retryMu.Unlock()
+	return Stats{
+		Active: m.active(), HTTP1Active: m.http1.Load(),
+		Panics: m.panics.Load(), Retries: maps.Clone(m.retries),
 	}
-	return s
 }
 
-func (m *Machine) countRetry(reason string) {
-	for i, r := range retryReasons {
-		if r == reason {
-			m.retries[i].Add(1)
-		}
+func (m *Machine) countRetry(r *Record, reason string) {
+	key := Retry{Reason: reason}
+	if r.Group != "" { // else anyone could make new ones
+		key.Group, key.Endpoint = r.Group, r.Origin
 	}
+	m.retryMu.Lock()
+	m.retries[key]++
+	m.retryMu.Unlock()
 }

@@ -101,6 +101,8 @@ func (t *Txn) emit() {
 	r.End = time.Now()
 	if t.cl.vc != nil {
 		t.settle()
+	} else {
+		t.settleStatus(0)
 	}
 	if r.Outcome == "" {
 		r.Outcome = Completed
@@ -124,22 +126,27 @@ func (t *Txn) settle() {
 	if cause != nil {
 		r.H2Error = codeName(cause.Code)
 	}
-	if unread == 0 {
+	if unread > 0 {
+		// Body bytes came last, so that what was lost is body first. The framing
+		// of chunks counts as body here: never more than was delivered.
+		r.BytesOut = max(0, r.BytesOut-unread)
+		if r.Outcome == "" && (byPeer || cause == nil) {
+			o, src := outcomeOfLeaving(t.cl.whyGone())
+			r.Outcome = o
+			r.Err = &TxnError{Source: src, State: StateFinish, Outcome: o, Err: errConnClosed}
+		}
+	}
+	t.settleStatus(unread)
+}
+
+// settleStatus takes a status back that never came to the client: lost bytes of
+// its head were left unread, or not even written.
+func (t *Txn) settleStatus(lost int64) {
+	if !t.headSent || int64(t.cl.bytesOut)-lost >= t.headBytes {
 		return
 	}
-	// Body bytes came last, so that what was lost is body first. The framing
-	// of chunks counts as body here: never more than was delivered.
-	r.BytesOut = max(0, r.BytesOut-unread)
-	if r.Outcome == "" && (byPeer || cause == nil) {
-		o, src := outcomeOfLeaving(t.cl.whyGone())
-		r.Outcome = o
-		r.Err = &TxnError{Source: src, State: StateFinish, Outcome: o, Err: errConnClosed}
-	}
-	if headTaken := int64(t.cl.bytesOut)-unread >= t.headBytes; headTaken {
-		return
-	}
-	r.Status = 0
-	if r.Outcome == ClientAbort {
-		r.Status = 499
+	t.rec.Status = 0
+	if t.rec.Outcome == ClientAbort {
+		t.rec.Status = 499
 	}
 }

@@ -53,7 +53,7 @@ func TestARequestIsSentAgainOnlyWhereThatIsSafe(t *testing.T) {
 				outcome = ConnectionTerminated
 			}
 			rec := r.wantRecord(outcome, tc.status)
-			if rec.Retries != tc.retries || r.m.Stats().Retries[retryReused] != uint64(tc.retries) {
+			if rec.Retries != tc.retries || r.retries(retryReused) != uint64(tc.retries) {
 				t.Errorf("retries %d, counted %v", rec.Retries, r.m.Stats().Retries)
 			}
 			if rec.OriginReused != (tc.retries == 0) {
@@ -130,7 +130,7 @@ func TestWhatNeverLeftIsSentAgainWhateverTheMethod(t *testing.T) {
 		defer g.Close()
 		r := newRig(t, func(c *Config) { c.Origins = g })
 		wantStatus(t, r.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"), 200)
-		if rec := r.wantRecord(Completed, 200); rec.Retries != 1 || r.m.Stats().Retries[retryNotSent] != 1 {
+		if rec := r.wantRecord(Completed, 200); rec.Retries != 1 || r.retries(retryNotSent) != 1 {
 			t.Errorf("retries %d, counted %v", rec.Retries, r.m.Stats().Retries)
 		}
 	})

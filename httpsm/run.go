@@ -266,6 +266,8 @@ func connectFailed(err error) event {
 		ev.kind = evConnectLimit
 	case origin.KindClosed:
 		ev.kind = evNoOrigin
+	case origin.KindCanceled: // the context ends when the client leaves
+		ev.kind = evClientGone
 	}
 	return ev
 }
@@ -303,7 +305,7 @@ func (t *Txn) sendRequestHead() event {
 func (t *Txn) noteRetry(reason string, err error) {
 	t.rec.Retries++
 	t.tried = append(t.tried, t.ep)
-	t.m.countRetry(reason)
+	t.m.countRetry(&t.rec, reason)
 	t.identify(t.m.cfg.Log.Info()).
 		Str("origin", t.rec.Origin).Str("reason", reason).Int("retries", t.rec.Retries).
 		AnErr("error", err).Msg("httpsm: the request is sent again")

@@ -39,6 +39,8 @@ type upload struct {
 	ended   atomic.Bool   // nothing more will be written
 	endedAt atomic.Int64  // when; Unix nanoseconds
 	fail    atomic.Pointer[event]
+
+	stopping atomic.Bool // stopUpload wants the tunnel to end
 }
 
 func (u *upload) begin(f h1.Framing, lim h1.Limits) {
@@ -59,6 +61,7 @@ func (u *upload) reset() {
 	u.readAll.Store(false)
 	u.sent.Store(false)
 	u.ended.Store(false)
+	u.stopping.Store(false)
 	u.fail.Store(nil)
 }
 
@@ -251,6 +254,9 @@ func (t *Txn) readBody() event {
 		limit += t.m.cfg.Timeouts.ResponseHead
 	}
 	cl.wait(time.Now(), limit)
+	if u.stopping.Load() { // the deadline just set may have replaced that of stopUpload
+		return event{kind: evRequestTimeout, err: errStopped}
+	}
 	err := cl.fill()
 	switch {
 	case err == nil:
@@ -266,6 +272,7 @@ func (t *Txn) readBody() event {
 
 // stopUpload ends the request tunnel, whatever it waits for, and joins it.
 func (t *Txn) stopUpload() {
+	t.up.stopping.Store(true) // first: see readBody
 	t.cl.interrupt()
 	t.abortOrigin()
 	t.joinUpload()

@@ -14,7 +14,7 @@ import (
 type hot struct {
 	m       *Metrics
 	protos  [numProtos]atomic.Pointer[protoChildren]
-	origins *table[codeTable]
+	origins *table[table[codeTable]] // by group, then endpoint
 }
 
 // protoChildren are the children of one protocol.
@@ -53,10 +53,12 @@ func (t *codeTable) get(status int) prometheus.Counter {
 // before the first request. The others stay out of sight until used.
 func (h *hot) init(m *Metrics) {
 	h.m = m
-	h.origins = newTable(maxOrigins, func(origin string) *codeTable {
-		return &codeTable{bind: func(code string) prometheus.Counter {
-			return m.originRequests.WithLabelValues(origin, code)
-		}}
+	h.origins = newTable(maxOrigins, func(origin string) *table[codeTable] {
+		return newTable(maxEndpoints, func(endpoint string) *codeTable {
+			return &codeTable{bind: func(code string) prometheus.Counter {
+				return m.originRequests.WithLabelValues(origin, endpoint, code)
+			}}
+		})
 	})
 	for p := protoH2; p <= protoHTTP1; p++ {
 		for _, outcome := range httpsm.Outcomes() {

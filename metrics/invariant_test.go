@@ -98,9 +98,9 @@ func TestNoInputMakesSeriesWithoutEnd(t *testing.T) {
 			return all
 		},
 		HTTP: func() httpsm.Stats {
-			st := httpsm.Stats{Retries: map[string]uint64{}}
+			st := httpsm.Stats{Retries: map[httpsm.Retry]uint64{}}
 			for i := range n {
-				st.Retries[fmt.Sprint(i)] = 1
+				st.Retries[httpsm.Retry{Reason: fmt.Sprint(i)}] = 1
 			}
 			return st
 		},

@@ -68,9 +68,11 @@ func sources() Sources {
 			}},
 		},
 		HTTP: func() httpsm.Stats {
-			return httpsm.Stats{Active: 9, Panics: 2, Retries: map[string]uint64{"reused_closed": 8}}
+			return httpsm.Stats{Active: 9, HTTP1Active: 3, Panics: 2, Retries: map[httpsm.Retry]uint64{
+				{Group: "default", Endpoint: "b:1", Reason: "reused_closed"}: 8,
+				{Reason: "not_sent"}: 1,
+			}}
 		},
-		HTTP1Active: func() int64 { return 3 },
 		VConns: func() []vconn.TagStats {
 			return []vconn.TagStats{
 				{Tag: "h2", Opened: 12, Closed: 5, BytesIn: 100, BytesOut: 200},

@@ -20,6 +20,7 @@ const (
 	maxCauses    = 64
 	maxOutcomes  = 64
 	maxOrigins   = 256
+	maxEndpoints = 1024
 	maxResults   = 32
 )
 
@@ -50,12 +51,12 @@ type Metrics struct {
 	duration           *prometheus.HistogramVec // proto
 	ttfb               *prometheus.HistogramVec // proto
 	outcomes           *prometheus.CounterVec   // proto, outcome
-	originRequests     *prometheus.CounterVec   // origin, code
+	originRequests     *prometheus.CounterVec   // origin, endpoint, code
 	handshakes         *prometheus.CounterVec   // version, resumed, result
 	draining           prometheus.Gauge
 
-	listeners, causes, results, origins nameSet
-	hot                                 hot
+	listeners, causes, results, origins, endpoints nameSet
+	hot                                            hot
 }
 
 // New makes the collectors and registers them with reg, the Go and process
@@ -73,6 +74,7 @@ func New(reg prometheus.Registerer, cfg Config) *Metrics {
 		causes:    newNameSet(maxCauses),
 		results:   newNameSet(maxResults),
 		origins:   newNameSet(maxOrigins),
+		endpoints: newNameSet(maxEndpoints),
 	}
 	if m.gatherer == nil {
 		m.gatherer, _ = reg.(prometheus.Gatherer)
@@ -121,10 +123,10 @@ func (m *Metrics) makeConnections() {
 func (m *Metrics) makeTransactions() {
 	m.streams = counter("streams_total", "Streams (HTTP/1.1: requests) ended, refused ones included: one access line each.", "proto")
 	m.requests = counter("requests_total", "Requests ended, by status code to the client (* when none was sent).", "proto", "method", "code")
-	m.duration = histogram("request_duration_seconds", "From the first byte of a request to the end of its response.", latencyBuckets, "proto")
+	m.duration = histogram("request_duration_seconds", "From the first byte of a request to the end of its response. Streams refused without a transaction are not in it.", latencyBuckets, "proto")
 	m.ttfb = histogram("time_to_first_byte_seconds", "From the first byte of a request to the first byte of its response.", latencyBuckets, "proto")
 	m.outcomes = counter("outcomes_total", "Requests ended, by outcome.", "proto", "outcome")
-	m.originRequests = counter("origin_requests_total", "Requests answered by an origin, by its status code.", "origin", "code")
+	m.originRequests = counter("origin_requests_total", "Requests answered by an origin, by its status code.", "origin", "endpoint", "code")
 }
 
 // latencyBuckets go from what a gateway beside its origin takes to where most

@@ -78,8 +78,9 @@ var promised = map[string]string{
 	"h2gw_request_duration_seconds": "proto", "h2gw_time_to_first_byte_seconds": "proto", "h2gw_outcomes_total": "outcome,proto",
 	"h2gw_h2_rst_stream_total": "code,direction", "h2gw_h2_goaway_total": "cause,code,direction", "h2gw_h2_frames_total": "direction,type",
 	"h2gw_stall_seconds_total": "where", "h2gw_vconn_open": "tag", "h2gw_vconn_bytes_total": "direction,tag",
-	"h2gw_origin_connections": "origin,state", "h2gw_origin_connects_total": "origin,result", "h2gw_origin_requests_total": "code,origin",
-	"h2gw_origin_retries_total": "origin,reason", "h2gw_origin_healthy": "origin",
+	"h2gw_origin_connections": "endpoint,origin,state", "h2gw_origin_connects_total": "endpoint,origin,result",
+	"h2gw_origin_requests_total": "code,endpoint,origin", "h2gw_origin_retries_total": "endpoint,origin,reason",
+	"h2gw_origin_healthy":       "endpoint,origin",
 	"h2gw_tls_handshakes_total": "result,resumed,version", "h2gw_tls_certificate_not_after_seconds": "name",
 	"h2gw_access_log_dropped_total": "", "h2gw_draining": "", "h2gw_build_info": "goversion,revision,version", "h2gw_panics_total": "where",
 }
@@ -164,18 +165,23 @@ h2gw_h2_rst_stream_total{code="REFUSED_STREAM",direction="out"} 5
 h2gw_h2_rst_stream_total{code="_other",direction="in"} 4
 # HELP h2gw_origin_connections Connections to an origin: active in use or being made, idle kept.
 # TYPE h2gw_origin_connections gauge
-h2gw_origin_connections{origin="default",state="active"} 3
-h2gw_origin_connections{origin="default",state="idle"} 3
+h2gw_origin_connections{endpoint="a:1",origin="default",state="active"} 2
+h2gw_origin_connections{endpoint="a:1",origin="default",state="idle"} 3
+h2gw_origin_connections{endpoint="b:1",origin="default",state="active"} 1
+h2gw_origin_connections{endpoint="b:1",origin="default",state="idle"} 0
 # HELP h2gw_origin_connects_total Attempts to connect to an origin, by result.
 # TYPE h2gw_origin_connects_total counter
-h2gw_origin_connects_total{origin="default",result="ok"} 6
-h2gw_origin_connects_total{origin="default",result="refused"} 4
-# HELP h2gw_origin_healthy Endpoints of an origin that are healthy; 0: none is.
+h2gw_origin_connects_total{endpoint="a:1",origin="default",result="ok"} 5
+h2gw_origin_connects_total{endpoint="b:1",origin="default",result="ok"} 1
+h2gw_origin_connects_total{endpoint="b:1",origin="default",result="refused"} 4
+# HELP h2gw_origin_healthy Whether the last attempts to connect to an endpoint did not fail: 1 or 0.
 # TYPE h2gw_origin_healthy gauge
-h2gw_origin_healthy{origin="default"} 1
-# HELP h2gw_origin_retries_total Requests sent again, by reason.
+h2gw_origin_healthy{endpoint="a:1",origin="default"} 1
+h2gw_origin_healthy{endpoint="b:1",origin="default"} 0
+# HELP h2gw_origin_retries_total Requests sent again, by the endpoint that failed them and the reason.
 # TYPE h2gw_origin_retries_total counter
-h2gw_origin_retries_total{origin="default",reason="reused_closed"} 8
+h2gw_origin_retries_total{endpoint="*",origin="*",reason="not_sent"} 1
+h2gw_origin_retries_total{endpoint="b:1",origin="default",reason="reused_closed"} 8
 # HELP h2gw_panics_total Panics recovered; each ended one connection or transaction.
 # TYPE h2gw_panics_total counter
 h2gw_panics_total{where="gateway"} 1
@@ -337,14 +343,4 @@ func TestWithoutSourcesAScrapeWorks(t *testing.T) {
 	}
 	m.SetSources(Sources{Certificates: func() map[string]time.Time { return nil }})
 	gather(t, reg)
-}
-
-func TestRequestsOfHTTP1ClientsAreThoseWithoutAVirtualConnection(t *testing.T) {
-	m, reg := setup(t)
-	src := sources() // 9 transactions, 7 virtual connections open
-	src.HTTP1Active, src.H2 = nil, nil
-	m.SetSources(src)
-	if got := total(gather(t, reg)["h2gw_streams_active"]); got != 2 {
-		t.Errorf("%v requests, want 2", got)
-	}
 }

@@ -23,7 +23,7 @@ func (m *Metrics) Record(r *httpsm.Record) {
 		c.ttfb.Observe(seconds(r.Start, r.FirstByte))
 	}
 	if r.OriginStatus != 0 {
-		m.hot.origins.get(r.Group).get(r.OriginStatus).Inc()
+		m.hot.origins.get(r.Group).get(r.Origin).get(r.OriginStatus).Inc()
 	}
 }
 

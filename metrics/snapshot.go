@@ -49,10 +49,10 @@ func newSnapshot(m *Metrics) *snapshot {
 		panics:         counterFamily("panics_total", "Panics recovered; each ended one connection or transaction.", "where"),
 		vconnOpen:      gaugeFamily("vconn_open", "Virtual connections open now.", "tag"),
 		vconnBytes:     counterFamily("vconn_bytes_total", "Bytes written to virtual connections: in are requests, out responses.", "tag", "direction"),
-		originConns:    gaugeFamily("origin_connections", "Connections to an origin: active in use or being made, idle kept.", "origin", "state"),
-		originConnects: counterFamily("origin_connects_total", "Attempts to connect to an origin, by result.", "origin", "result"),
-		originRetries:  counterFamily("origin_retries_total", "Requests sent again, by reason.", "origin", "reason"),
-		originAlive:    gaugeFamily("origin_healthy", "Endpoints of an origin that are healthy; 0: none is.", "origin"),
+		originConns:    gaugeFamily("origin_connections", "Connections to an origin: active in use or being made, idle kept.", "origin", "endpoint", "state"),
+		originConnects: counterFamily("origin_connects_total", "Attempts to connect to an origin, by result.", "origin", "endpoint", "result"),
+		originRetries:  counterFamily("origin_retries_total", "Requests sent again, by the endpoint that failed them and the reason.", "origin", "endpoint", "reason"),
+		originAlive:    gaugeFamily("origin_healthy", "Whether the last attempts to connect to an endpoint did not fail: 1 or 0.", "origin", "endpoint"),
 		certificates:   gaugeFamily("tls_certificate_not_after_seconds", "When a certificate expires, in seconds since 1970.", "name"),
 		logDropped:     counterFamily("access_log_dropped_total", "Access log lines lost because the output could not take them."),
 	}
@@ -106,24 +106,15 @@ func (s *snapshot) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// collectStreams tells the streams open now. The transactions of HTTP/1.1
-// clients are those without a virtual connection; counted by difference, a
-// transaction that begins or ends during the scrape may be seen in one place
-// only. With nothing in flight the numbers are exact.
+// collectStreams tells the streams open now, and the requests of HTTP/1.1
+// clients that are being served.
 func (s *snapshot) collectStreams(ch chan<- prometheus.Metric, src reading) {
 	active := sums{}
 	for i, st := range src.h2 {
 		active.add(float64(st.Streams), protoName(src.H2[i].Tag))
 	}
-	switch {
-	case src.HTTP1Active != nil:
-		active.add(float64(src.HTTP1Active()), protoNames[protoHTTP1])
-	case src.HTTP != nil && src.VConns != nil:
-		n := src.machine.Active
-		for _, t := range src.vconns {
-			n -= int64(t.Opened) - int64(t.Closed)
-		}
-		active.add(float64(max(n, 0)), protoNames[protoHTTP1])
+	if src.HTTP != nil {
+		active.add(float64(src.machine.HTTP1Active), protoNames[protoHTTP1])
 	}
 	active.send(ch, s.streamsActive)
 }
@@ -182,6 +173,11 @@ func (s *snapshot) collectVConns(ch chan<- prometheus.Metric, src reading) {
 	bytes.send(ch, s.vconnBytes)
 }
 
+var truth = map[bool]float64{true: 1}
+
+// endpoint is the label that stands in access lines as "origin".
+func (s *snapshot) endpoint(addr string) string { return s.m.endpoints.label(addr) }
+
 func (s *snapshot) collectOrigins(ch chan<- prometheus.Metric, src reading) {
 	var groups []OriginGroup
 	if src.Origins != nil {
@@ -190,25 +186,18 @@ func (s *snapshot) collectOrigins(ch chan<- prometheus.Metric, src reading) {
 	conns, connects, retries, alive := sums{}, sums{}, sums{}, sums{}
 	for _, g := range groups {
 		name := s.m.origins.label(g.Name)
-		alive.add(0, name)
 		for _, e := range g.Endpoints {
-			conns.add(float64(e.Active), name, "active")
-			conns.add(float64(e.Idle), name, "idle")
-			if e.Healthy {
-				alive.add(1, name)
-			}
+			addr := s.endpoint(e.Endpoint)
+			conns.add(float64(e.Active), name, addr, "active")
+			conns.add(float64(e.Idle), name, addr, "idle")
+			alive.add(truth[e.Healthy], name, addr)
 			for result, n := range e.Connects {
-				connects.add(float64(n), name, s.m.results.label(result))
+				connects.add(float64(n), name, addr, s.m.results.label(result))
 			}
 		}
 	}
-	// The machine counts retries over all origins: with one it is that one's.
-	name := absent
-	if len(groups) == 1 {
-		name = s.m.origins.label(groups[0].Name)
-	}
-	for reason, n := range src.machine.Retries {
-		retries.add(float64(n), name, s.reasons.label(reason))
+	for r, n := range src.machine.Retries {
+		retries.add(float64(n), s.m.origins.label(r.Group), s.endpoint(r.Endpoint), s.reasons.label(r.Reason))
 	}
 	conns.send(ch, s.originConns)
 	connects.send(ch, s.originConnects)

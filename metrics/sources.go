@@ -17,10 +17,6 @@ type Sources struct {
 	H2 []H2Source
 	// HTTP is the transaction machine.
 	HTTP func() httpsm.Stats
-	// HTTP1Active is how many requests of HTTP/1.1 clients are being served:
-	// the transactions that have no virtual connection. nil: HTTP's less those
-	// of VConns.
-	HTTP1Active func() int64
 	// VConns are the virtual connections, per tag.
 	VConns func() []vconn.TagStats
 	// Origins are the origin groups; OriginGroups makes one.

@@ -144,7 +144,6 @@ func (g *Gateway) sources() metrics.Sources {
 	s := metrics.Sources{
 		H2:               []metrics.H2Source{{Tag: pitag.TagH2, Stats: g.h2.Stats}, {Tag: pitag.TagH2C, Stats: g.h2c.Stats}},
 		HTTP:             g.machine.Stats,
-		HTTP1Active:      g.http1Active,
 		VConns:           g.connector.Stats,
 		Origins:          metrics.OriginGroups(g.group),
 		AccessLogDropped: func() uint64 { return g.sinks.log.Stats().Dropped },
@@ -155,17 +154,6 @@ func (g *Gateway) sources() metrics.Sources {
 		s.Certificates = func() map[string]time.Time { return map[string]time.Time{ListenerTLS: end} }
 	}
 	return s
-}
-
-// http1Active is how many requests of HTTP/1.1 clients are being served: the
-// transactions without a virtual connection. The two counts are taken one after
-// the other, so under load it can be off by what ends in between.
-func (g *Gateway) http1Active() int64 {
-	n := g.machine.Stats().Active
-	for _, s := range g.connector.Stats() {
-		n -= int64(s.Opened - s.Closed)
-	}
-	return max(n, 0)
 }
 
 // discard closes what a failed New had opened.
