@@ -18,7 +18,7 @@ func TestAGroupServesAsLongAsOneEndpointLives(t *testing.T) {
 		word   string // likewise
 	}{
 		{"refused", deadAddr, nil, 502, "connection_refused"},
-		{"black hole", blackHole, []string{"timeouts.connect=150ms"}, 0, ""}, // either: the other one refuses
+		{"black hole", blackHole, []string{"timeouts.connect=250ms"}, 0, ""}, // either: the other one refuses
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			begin(t)
@@ -93,7 +93,8 @@ func TestAnEndpointThatDiesUnderLoadCostsLittle(t *testing.T) {
 	dying, live := startOrigin(t, serveEcho), startOrigin(t, serveEcho)
 	r := newRig(t, []string{dying.addr(), live.addr()})
 	callers := r.clients(overH2, overH1, overH2, overH10)
-	const requests, workers = 6000, 8
+	const workers = 8
+	requests := scaled(6000)
 	var failed atomic.Int64
 	stopped := make(chan struct{})
 	inParallel(workers, requests, func(i int) {

@@ -161,7 +161,7 @@ func TestClientsThatLeaveAtRandomMoments(t *testing.T) {
 	r := newRig(t, []string{o.addr()})
 	callers := r.clients(overH2, overH2, overTLS1)
 	honest := r.client(overH2)
-	inParallel(12, 1500, func(i int) {
+	inParallel(12, scaled(1500), func(i int) {
 		rnd := rand.New(rand.NewPCG(uint64(i), 5))
 		if i%5 == 0 {
 			if a := honest.do("GET", "/honest", ""); a.err != nil || len(a.body) != bulk {
@@ -196,7 +196,7 @@ func TestClientsThatLeaveAtRandomMoments(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
-	if aborted < 100 {
+	if aborted < scaled(100) {
 		t.Errorf("%d requests were aborted: nothing is shown", aborted)
 	}
 	t.Logf("%d access lines, %d of them client_abort", len(access), aborted)

@@ -63,7 +63,7 @@ func expect(t *testing.T, r *rig, table []expectation) {
 }
 
 // slack is how much later than it should an end may come on a busy machine.
-const slack = 5 * time.Second
+const slack = 30 * time.Second
 
 // An origin that accepts and is silent, wherever it stops, is not waited for
 // longer than the setting says; the words tell the cases apart.
@@ -112,7 +112,7 @@ func TestASilentOriginIsWaitedForAsLongAsTheSettingSays(t *testing.T) {
 		late("/nothing"), late("/in-status-line"), late("/in-head"), late("/after-interim"),
 		broken("/after-head"), broken("/in-body"), broken("/in-chunk"), broken("/before-last"), broken("/in-trailers"), broken("/before-close"),
 		{"POST", "/nothing/post", "a body", 504, 0, "http_response_timeout", head, head + slack},
-		{"PUT", "/body-not-read", strings.Repeat("b", 32<<20), 504, 0, "http_response_timeout", head, head + slack},
+		{"PUT", "/body-not-read", strings.Repeat("b", 16<<20), 504, 0, "http_response_timeout", head, head + slack},
 	})
 }
 
@@ -150,7 +150,7 @@ func TestASlowDripPassesUnchanged(t *testing.T) {
 					if !p.send(s.text[i : i+1]) {
 						return
 					}
-					time.Sleep(12 * time.Millisecond)
+					time.Sleep(20 * time.Millisecond)
 				}
 				longest.Store(max(longest.Load(), int64(time.Since(start))))
 				if s.untilClose {
@@ -159,7 +159,7 @@ func TestASlowDripPassesUnchanged(t *testing.T) {
 			}
 		}
 	})
-	r := newRig(t, []string{o.addr()}, "timeouts.response_body_idle=1s")
+	r := newRig(t, []string{o.addr()}, "timeouts.response_body_idle=2s")
 	var wg sync.WaitGroup
 	for _, c := range r.clients(allClients...) {
 		for _, s := range shapes {
@@ -186,7 +186,7 @@ func TestASlowDripPassesUnchanged(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
-	if took := time.Duration(longest.Load()); took < time.Second {
+	if took := time.Duration(longest.Load()); took < 2*time.Second {
 		t.Errorf("the longest drip took %v: too little to show that it is not bounded as a whole", took)
 	}
 }
@@ -200,12 +200,12 @@ func TestASlowUploadIsNotTheOriginsSilence(t *testing.T) {
 			p.send("HTTP/1.1 200 OK\r\nX-Id: " + req.URL.Path + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + string(body))
 		}
 	})
-	r := newRig(t, []string{o.addr()}, "timeouts.response_head=100ms", "timeouts.request_body_idle=2s")
+	r := newRig(t, []string{o.addr()}, "timeouts.response_head=1s", "timeouts.request_body_idle=5s")
 	c := r.client(overH2)
 	ctx, cancel := contextOf(t)
 	defer cancel()
 	text := strings.Repeat("drip ", 8)
-	a := c.send(ctx, "POST", "/upload", &dripReader{text: text, pause: 15 * time.Millisecond})
+	a := c.send(ctx, "POST", "/upload", &dripReader{text: text, pause: 30 * time.Millisecond})
 	if a.err != nil || a.status != 200 || a.body != text {
 		t.Errorf("%v", &a)
 	}

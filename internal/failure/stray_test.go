@@ -69,7 +69,7 @@ func TestWhatNobodyAskedForReachesNobody(t *testing.T) {
 	})
 	r := newRig(t, []string{o.addr()})
 	callers := r.clients(overH2, overH2, overH1, overH2, overH10)
-	const requests = 6000
+	requests := scaled(6000)
 	var failed atomic.Int64
 	inParallel(16, requests, func(i int) {
 		c, method := callers[i%len(callers)], []string{"GET", "POST", "HEAD", "GET"}[i%4]
@@ -94,7 +94,7 @@ func TestWhatNobodyAskedForReachesNobody(t *testing.T) {
 			reused++
 		}
 	}
-	if reused == 0 || o.accepted.Load() < requests/2 {
+	if reused == 0 || o.accepted.Load() < int64(requests/2) {
 		t.Errorf("%d requests on reused connections, %d connections: nothing is shown", reused, o.accepted.Load())
 	}
 	t.Logf("%d requests, %d failed, %d on reused connections, %d origin connections", requests, failed.Load(), reused, o.accepted.Load())

@@ -158,15 +158,16 @@ func TestAnOriginWhoseTLSFails(t *testing.T) {
 		status int
 		word   string
 		least  time.Duration
+		set    string
 	}{
-		{"speaks cleartext", func(p *peer) { p.send("HTTP/1.1 400 Bad Request\r\n\r\n"); p.gone() }, 502, "tls_protocol_error", 0},
-		{"closes", func(p *peer) { p.br.ReadByte() }, 502, "tls_protocol_error", 0},
-		{"resets", func(p *peer) { p.br.ReadByte(); p.reset() }, 502, "tls_protocol_error", 0},
-		{"is silent", func(p *peer) { p.gone() }, 504, "connection_timeout", 3 * connect},
+		{"speaks cleartext", func(p *peer) { p.send("HTTP/1.1 400 Bad Request\r\n\r\n"); p.gone() }, 502, "tls_protocol_error", 0, "timeouts.connect=30s"},
+		{"closes", func(p *peer) { p.br.ReadByte() }, 502, "tls_protocol_error", 0, "timeouts.connect=30s"},
+		{"resets", func(p *peer) { p.br.ReadByte(); p.reset() }, 502, "tls_protocol_error", 0, "timeouts.connect=30s"},
+		{"is silent", func(p *peer) { p.gone() }, 504, "connection_timeout", 3 * connect, "timeouts.connect=150ms"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := startOrigin(t, tc.script)
-			r := newRig(t, []string{"https://" + o.addr()}, "timeouts.connect=150ms")
+			r := newRig(t, []string{"https://" + o.addr()}, tc.set)
 			expect(t, r, []expectation{
 				{"GET", "/get", "", tc.status, 0, tc.word, tc.least, tc.least + slack},
 				{"POST", "/post", "a body", tc.status, 0, tc.word, tc.least, tc.least + slack},
