@@ -43,6 +43,17 @@ type Config struct {
 	// negative = off.
 	Target int
 
+	// Floods are the budgets of what a client may make us do, by Bound. A zero
+	// Budget is the bound's default; Unlimited turns it off.
+	Floods [NumBounds]Budget
+	// Memory is the budget that all sessions share; several Servers may have
+	// the same. nil: none.
+	Memory *Memory
+	// SessionMemory is how many bytes one session may buffer before its new
+	// streams are refused. 0 = a 32nd of Memory's limit, at least 1 MiB;
+	// negative = off.
+	SessionMemory int64
+
 	// Preface is how long the client may take for its preface and first
 	// SETTINGS. 0 = 10s, negative = off; so for all durations below.
 	Preface time.Duration

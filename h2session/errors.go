@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/net/http2"
+
+	"github.com/h2gw/h2gw/pitag"
 )
 
 // A Code is an HTTP/2 error code (RFC 9113, section 7). String gives the RFC's
@@ -32,6 +34,8 @@ type ConnError struct {
 	Code      Code
 	Reason    string // sent as GOAWAY's debug data, so it says nothing private
 	Initiator Initiator
+
+	cause pitag.Cause // "" = the client's fault in general
 }
 
 func (e *ConnError) Error() string {

@@ -31,6 +31,7 @@ const (
 	outcomeRequestDenied = "http_request_denied"
 	outcomeDraining      = "gateway_draining"
 	outcomeInternal      = "proxy_internal_error"
+	outcomeOverloaded    = "gateway_overloaded" // ours
 )
 
 // Stats are counts over all sessions of a Server, those that have ended
@@ -45,6 +46,9 @@ type Stats struct {
 	// "session_window" until the client opened its window, "socket" for
 	// writes that took longer than a millisecond.
 	Stalled map[string]time.Duration
+	// Floods is how often each bound was passed, by its name: by which a session
+	// ended, or what was let pass in observe mode.
+	Floods map[string]uint64
 }
 
 // A GoAway is a kind of GOAWAY frame: Direction "in" or "out", Code in RFC
@@ -74,6 +78,7 @@ type counters struct {
 	resetsIn, resetsOut [codeKinds]uint64
 	stalled             [stallKinds]time.Duration
 	goAways             []goAwayCount
+	floods              [NumBounds]uint64
 }
 
 // A goAwayCount is one of the few kinds of GOAWAY that a session sees: however
@@ -111,6 +116,9 @@ func (c *counters) add(o *counters) {
 	for i := range c.stalled {
 		c.stalled[i] += o.stalled[i]
 	}
+	for i := range c.floods {
+		c.floods[i] += o.floods[i]
+	}
 }
 
 // addTo adds c to s, whose maps it makes as needed.
@@ -127,6 +135,9 @@ func (c *counters) addTo(s *Stats) {
 		if i != stallNone {
 			s.Stalled[stallNames[i]] += d
 		}
+	}
+	for i, n := range c.floods {
+		addCount(&s.Floods, Bound(i).String(), n)
 	}
 }
 

@@ -63,6 +63,11 @@ func (m *machine) sent(st *stream, p *pulled, now time.Time) {
 		m.prioritize(st, p.priority.over(st.rank))
 	}
 	m.advance(st, p)
+	if err := m.chargeTurn(st, p, now); err != nil {
+		m.failFor(err, now)
+		m.recycle(st)
+		return
+	}
 	switch {
 	case p.failed:
 		m.reset(st, p.code, Local, vconn.ReasonInternal, now) // unless the transaction reset it

@@ -253,7 +253,7 @@ func TestDiscardedBytesAreRefunded(t *testing.T) {
 	for name, f := range tests {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				cl := start(t, Config{SessionWindow: 70_000}, waitOr(func(_ *http.Request, c *vconn.Conn) { respond(c, 200, "") }))
+				cl := start(t, Config{SessionWindow: 70_000, Floods: noBounds()}, waitOr(func(_ *http.Request, c *vconn.Conn) { respond(c, 200, "") }))
 				cl.Handshake()
 				cl.Credit(0)
 				total := 0

@@ -92,6 +92,9 @@ func (s *Session) onData(f *frame) error {
 func (s *Session) judgeData(id uint32, length, data int, end bool) (*stream, error) {
 	s.mu.Lock()
 	defer s.unlock()
+	if err := s.m.chargeData(data, end, s.in.now); err != nil {
+		return nil, err
+	}
 	return s.m.recvData(id, length, data, end)
 }
 
@@ -115,17 +118,20 @@ func (s *Session) onHeaders(f *frame) error {
 }
 
 func (s *Session) onContinuation(f *frame) error {
-	s.block.frames++
 	return s.onFragment(f)
 }
 
 func (s *Session) onFragment(f *frame) error {
-	if err := s.block.fragment(f.payload); err != nil {
+	if err := s.chargeBlock(f); err != nil {
 		return err
+	}
+	if err := s.block.fragment(f.payload); err != nil {
+		return s.blockError(err)
 	}
 	if f.flags.Has(http2.FlagHeadersEndHeaders) {
 		return s.endBlock()
 	}
+	s.block.hold(&s.account, s.block.bytes+s.block.size)
 	s.mu.Lock()
 	if s.m.headSince.IsZero() {
 		s.m.headSince = s.in.now
@@ -144,6 +150,9 @@ func (s *Session) onControl(f *frame) error {
 		if len(p) != 5 {
 			return connError(codeFrameSize, "PRIORITY is not 5 bytes")
 		}
+		if err := m.spend(FloodPriority, 1, now); err != nil {
+			return err
+		}
 		return m.recvPriority(f.id, dependency(p))
 	case http2.FrameRSTStream:
 		if len(p) != 4 {
@@ -161,7 +170,7 @@ func (s *Session) onControl(f *frame) error {
 		if f.id != 0 {
 			return connError(codeProtocol, "PING on a stream")
 		}
-		m.recvPing(f.flags.Has(http2.FlagPingAck), [8]byte(p), now)
+		return m.recvPing(f.flags.Has(http2.FlagPingAck), [8]byte(p), now)
 	case http2.FrameGoAway:
 		if len(p) < 8 {
 			return connError(codeFrameSize, "GOAWAY is too short")
@@ -169,16 +178,22 @@ func (s *Session) onControl(f *frame) error {
 		if f.id != 0 {
 			return connError(codeProtocol, "GOAWAY on a stream")
 		}
-		m.recvGoAway(Code(binary.BigEndian.Uint32(p[4:])))
+		return m.recvGoAway(Code(binary.BigEndian.Uint32(p[4:])), now)
 	case http2.FrameWindowUpdate:
 		if len(p) != 4 {
 			return connError(codeFrameSize, "WINDOW_UPDATE is not 4 bytes")
 		}
+		if err := m.chargeUpdate(now); err != nil {
+			return err
+		}
 		return m.recvWindow(f.id, binary.BigEndian.Uint32(p)&(1<<31-1), now)
 	case framePriorityUpdate:
+		if err := m.spend(FloodPriority, 1, now); err != nil {
+			return err
+		}
 		return m.recvPriorityUpdate(f.id, p)
 	}
-	return nil // unknown types are ignored (RFC 9113, section 4.1)
+	return m.spend(FloodUseless, 1, now) // unknown types are ignored (RFC 9113, section 4.1)
 }
 
 func (s *Session) onSettings(f *frame) error {
@@ -189,8 +204,7 @@ func (s *Session) onSettings(f *frame) error {
 	case ack && len(f.payload) > 0, len(f.payload)%6 != 0:
 		return connError(codeFrameSize, "SETTINGS of a wrong size")
 	case ack:
-		s.m.recvSettingsAck()
-		return nil
+		return s.m.recvSettingsAck(s.in.now)
 	}
 	return s.m.recvSettings(f.payload, s.in.now)
 }

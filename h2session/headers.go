@@ -22,7 +22,8 @@ type headerBlock struct {
 	end     bool // END_STREAM
 	selfDep bool // the stream depends on itself
 	bytes   int  // compressed
-	frames  int  // CONTINUATIONs
+	held    int  // what the account was told of it
+	noName  int  // fields without a name
 
 	fields     []hpack.HeaderField // regular ones, in order
 	size       int                 // as SETTINGS_MAX_HEADER_LIST_SIZE counts
@@ -48,6 +49,7 @@ const (
 func newHeaderBlock(cfg *Config) *headerBlock {
 	b := &headerBlock{cfg: cfg}
 	b.dec = hpack.NewDecoder(headerTable, b.emit)
+	b.dec.SetMaxStringLength(maxStringFactor * cfg.requestHead())
 	return b
 }
 
@@ -57,13 +59,9 @@ func (b *headerBlock) begin(id uint32, end, selfDep bool) {
 	*b = headerBlock{cfg: b.cfg, dec: b.dec, fields: b.fields[:0], id: id, end: end, selfDep: selfDep}
 }
 
-// A block may be compressed into this many times its limit before it is taken
-// for an attack instead of a mistake, which is told by 431; and may come in this
-// many pieces (CVE-2023-45288 and its kind: CONTINUATION without end).
-const (
-	maxBlockFactor   = 4
-	maxContinuations = 64
-)
+// A string of more than this many times the limit is not waited for: the decoder
+// would keep its pieces. Below, a block is read to its end, and told by 431.
+const maxStringFactor = 4
 
 // forget lets go of the strings of the last block, so that an idle session does
 // not hold them.
@@ -71,13 +69,9 @@ func (b *headerBlock) forget() { b.begin(0, false, false) }
 
 // fragment decodes a piece of the block.
 func (b *headerBlock) fragment(p []byte) error {
-	if b.bytes += len(p); b.bytes > maxBlockFactor*b.cfg.requestHead() || b.frames > maxContinuations {
-		return connError(codeCalm, "header block too large")
-	}
-	if _, err := b.dec.Write(p); err != nil {
-		return connError(codeCompression, "header block cannot be decoded")
-	}
-	return nil
+	b.bytes += len(p)
+	_, err := b.dec.Write(p)
+	return err
 }
 
 // finish ends the block.
@@ -92,6 +86,9 @@ func (b *headerBlock) finish() error {
 // emit takes a decoded field. It is called by the decoder, with no lock held.
 func (b *headerBlock) emit(f hpack.HeaderField) {
 	b.size += len(f.Name) + len(f.Value) + 32
+	if f.Name == "" {
+		b.noName++
+	}
 	if b.size > b.cfg.requestHead() {
 		b.tooMany = true
 	}

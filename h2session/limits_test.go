@@ -67,14 +67,14 @@ func TestHeaderBlockBombs(t *testing.T) {
 	tests := map[string]func(cl *bench){
 		"bytes": func(cl *bench) {
 			cl.Raw(http2.FrameHeaders, 0, 1, make([]byte, 0))
-			for range 17 {
+			for range 21 {
 				// Indexed fields are one byte each.
 				cl.Raw(http2.FrameContinuation, 0, 1, []byte(strings.Repeat("\x82", 16<<10)))
 			}
 		},
 		"frames": func(cl *bench) {
 			cl.Raw(http2.FrameHeaders, 0, 1, nil)
-			for range maxContinuations + 1 {
+			for range FloodContinuation.Default().Count + 1 {
 				cl.Raw(http2.FrameContinuation, 0, 1, nil)
 			}
 		},
@@ -137,7 +137,10 @@ func TestResetStreamsKeepCounting(t *testing.T) {
 func TestUnreadAnswersStopReading(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := testkit.PipeSize(4 << 10)
-		srv := &Server{Connector: vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { c.Close() }))}
+		srv := &Server{
+			Connector: vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { c.Close() })),
+			Config:    Config{Floods: noBounds()},
+		}
 		done := make(chan bool)
 		go func() {
 			srv.ServeConn(t.Context(), server, testIdentity)
@@ -190,7 +193,7 @@ func TestPanicEndsOneSession(t *testing.T) {
 // A client may come and go a thousand times on one session.
 func TestManyStreams(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		cl := start(t, Config{}, nil)
+		cl := start(t, Config{Floods: noBounds()}, nil)
 		cl.Handshake()
 		const n = 1000
 		for i := range n {

@@ -26,8 +26,9 @@ const (
 // control frames (ctrl), streams that are ready, and operations on virtual
 // connections (ops). Session.mu guards it.
 type machine struct {
-	cfg   *Config
-	phase phase
+	cfg     *Config
+	account *account // the session's; nil in tests of the machine alone
+	phase   phase
 
 	streams map[uint32]*stream // open and half-closed ones
 	spare   *stream            // free list, linked by next
@@ -54,6 +55,7 @@ type machine struct {
 	ackPending   int  // SETTINGS of ours not acknowledged
 
 	priorities
+	floods
 	goingAway
 	clocks
 	ops   ops

@@ -17,14 +17,16 @@ import (
 // header and each payload by itself and make an object of most frames; the rules
 // for payloads are applied where the frames are received.
 type frameReader struct {
-	conn  net.Conn
-	buf   []byte // buf[r:w] is read and not used
-	r, w  int
-	small []byte             // what buf is for a session with little to say
-	large *[largeBuffer]byte // what it is for one that uploads
-	last  int                // bytes of the last Read
-	total uint64             // bytes read
-	now   time.Time          // of the last Read: near enough for every timeout, and cheap
+	conn    net.Conn
+	account *account // nil in tests
+	buf     []byte   // buf[r:w] is read and not used
+	r, w    int
+	small   []byte             // what buf is for a session with little to say
+	large   *[largeBuffer]byte // what it is for one that uploads
+	last    int                // bytes of the last Read
+	held    int                // what the account was told of buf
+	total   uint64             // bytes read
+	now     time.Time          // of the last Read: near enough for every timeout, and cheap
 }
 
 const (
@@ -102,9 +104,11 @@ func (f *frameReader) fill(n int) error {
 func (f *frameReader) grow(n int) {
 	old, was := f.buf, f.large
 	if n <= largeBuffer {
+		f.hold(largeBuffer)
 		f.large = largeBuffers.Get().(*[largeBuffer]byte)
 		f.buf = f.large[:]
 	} else {
+		f.hold(n)
 		f.large = nil
 		f.buf = make([]byte, n)
 	}
@@ -125,11 +129,20 @@ func (f *frameReader) shrink(n int) {
 	f.buf = f.small
 }
 
+// hold accounts for a buffer of n bytes; the small one is part of the session.
+func (f *frameReader) hold(n int) {
+	if f.account != nil {
+		f.account.Buffered(n - f.held)
+		f.held = n
+	}
+}
+
 func (f *frameReader) release() {
 	if f.large != nil {
 		largeBuffers.Put(f.large)
 		f.large = nil
 	}
+	f.hold(0)
 	f.buf, f.r, f.w = nil, 0, 0
 }
 

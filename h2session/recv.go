@@ -17,10 +17,11 @@ import (
 type headersVerdict uint8
 
 const (
-	headersIgnored  headersVerdict = iota // of a stream we have reset
-	headersOpen                           // opened a stream
-	headersTrailers                       // ended one
-	headersRefused                        // opened one that we do not take: REFUSED_STREAM is queued
+	headersIgnored    headersVerdict = iota // of a stream we have reset
+	headersOpen                             // opened a stream
+	headersTrailers                         // ended one
+	headersRefused                          // opened one that we do not take: REFUSED_STREAM is queued
+	headersOverloaded                       // likewise, for want of memory
 )
 
 // recvHeaders judges the header block of stream id. st is set for headersOpen
@@ -41,13 +42,23 @@ func (m *machine) recvHeaders(id uint32, end bool, now time.Time) (st *stream, v
 		if id < m.maxID && m.tombs.find(id) == endedWell {
 			return nil, 0, connError(codeProtocol, "stream ids must increase")
 		}
-		return nil, headersIgnored, m.onClosed(id, ev)
+		if err := m.onClosed(id, ev); err != nil {
+			return nil, 0, err
+		}
+		return nil, headersIgnored, m.spend(FloodUseless, 1, now)
+	}
+	if err := m.chargeStream(now); err != nil {
+		return nil, 0, err
 	}
 	m.maxID = id
 	m.opened++
 	if m.phase == leaving || m.full() {
 		m.refuse(id)
 		return nil, headersRefused, nil
+	}
+	if m.account.full() {
+		m.refuse(id)
+		return nil, headersOverloaded, nil
 	}
 	st = m.newStream(id)
 	st.state, _ = idle.step(id, ev)
@@ -124,6 +135,9 @@ func (m *machine) recvReset(id uint32, code Code, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err := m.spend(FloodResets, 1, now); err != nil {
+		return err
+	}
 	m.resetsIn++
 	m.count.resetIn(code)
 	if st != nil {
@@ -178,14 +192,19 @@ func (m *machine) unstarve(now time.Time) {
 
 // recvPing answers a PING. The answer to ours, which asks whether the first
 // GOAWAY has arrived, lets the drain go on.
-func (m *machine) recvPing(ack bool, data [8]byte, now time.Time) {
-	if !ack {
+func (m *machine) recvPing(ack bool, data [8]byte, now time.Time) error {
+	switch {
+	case !ack:
+		if err := m.chargePing(now); err != nil {
+			return err
+		}
 		m.queuePing(true, data)
-		return
-	}
-	if m.phase == draining && data == drainPing {
+	case m.phase == draining && data == drainPing:
 		m.leave(now)
+	default:
+		return m.spend(FloodAcks, 1, now)
 	}
+	return nil
 }
 
 // recvPriority judges a PRIORITY frame. The tree of RFC 7540 is ignored (RFC
@@ -206,12 +225,14 @@ func (m *machine) recvPriority(id, dependency uint32) error {
 
 // recvGoAway notes that the client is about to leave. Its open streams are
 // finished; then there is nothing to wait for.
-func (m *machine) recvGoAway(code Code) {
+func (m *machine) recvGoAway(code Code, now time.Time) error {
 	m.count.goAway("in", code, "client")
-	if m.codeIn == "" {
-		m.codeIn = code.String()
+	if m.codeIn != "" {
+		return m.spend(FloodUseless, 1, now)
 	}
+	m.codeIn = code.String()
 	m.clientLeaves()
+	return nil
 }
 
 // A requestBody is how a stream's DATA becomes an HTTP/1.1 body. It belongs to

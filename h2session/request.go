@@ -18,6 +18,7 @@ func (s *Session) endBlock() error {
 	if err := b.finish(); err != nil {
 		return err
 	}
+	b.hold(&s.account, 0)
 	st, verdict, txn, err := s.judgeHeaders(id, end)
 	if err != nil {
 		return err
@@ -33,6 +34,10 @@ func (s *Session) endBlock() error {
 		if s.isLeaving() {
 			r.Outcome, r.Reason = outcomeDraining, "the session is being closed"
 		}
+		s.refuse(r)
+	case headersOverloaded:
+		r := s.refusal(id, txn)
+		r.H2Error, r.Outcome, r.Reason = codeRefusedStream.String(), outcomeOverloaded, "no memory is left (limits.memory)"
 		s.refuse(r)
 	}
 	return nil
@@ -54,6 +59,9 @@ func (s *Session) judgeHeaders(id uint32, end bool) (*stream, headersVerdict, ui
 	s.mu.Lock()
 	defer s.unlock()
 	s.m.headSince = time.Time{}
+	if err := s.m.chargeNames(s.block.noName, s.in.now); err != nil {
+		return nil, 0, 0, err
+	}
 	st, verdict, err := s.m.recvHeaders(id, end, s.in.now)
 	if verdict == headersOpen {
 		st.rank = s.m.opening(id, s.block)
@@ -93,7 +101,7 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 	s.mu.Unlock()
 	c, err := s.connector.Open(vconn.Options{
 		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess,
-		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)),
+		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), Meter: &s.account,
 	})
 	s.connected(st, c, len(head))
 	if err != nil {
@@ -131,6 +139,7 @@ func (s *Session) connected(st *stream, c *vconn.Conn, head int) {
 	st.conn, st.resp.src = c, c
 	st.live = true
 	m.live++
+	s.account.Buffered(streamCost)
 	st.overhead = head
 	if st.state == closed { // while Open ran, when there was nothing to reset
 		m.ops.add(op{conn: c, kind: opReset, code: codeCancel})

@@ -25,6 +25,7 @@ type Server struct {
 	Config Config
 
 	panics atomic.Uint64
+	told   floodLog
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}

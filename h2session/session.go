@@ -35,6 +35,8 @@ type Session struct {
 	bytesOut uint64
 	written  chan struct{} // closed when the write loop has ended
 
+	account account // of what is buffered; its fields are atomic
+
 	mu      sync.Mutex
 	m       *machine
 	writer  sync.Cond // something to write, or the end
@@ -54,6 +56,8 @@ func newSession(srv *Server, conn net.Conn, sess *pitag.Session) *Session {
 		written:   make(chan struct{}),
 		m:         newMachine(&srv.Config, now),
 	}
+	s.account.open(&srv.Config)
+	s.m.account, s.in.account = &s.account, &s.account
 	s.out = puller{enc: newBlockEncoder(), frameSize: minFrameSize}
 	s.writer.L, s.reader.L, s.settled.L = &s.mu, &s.mu, &s.mu
 	s.timer = time.AfterFunc(time.Hour, s.onTimer) // unlock sets it
@@ -74,13 +78,16 @@ func (s *Session) unlock() {
 		m.alarmMoved = false
 		s.timer.Reset(time.Until(m.alarm))
 	}
-	if m.ops.n == 0 {
+	passed := m.passed
+	m.passed = 0
+	if m.ops.n == 0 && passed == 0 {
 		s.mu.Unlock()
 		return
 	}
 	todo := m.ops
 	m.ops = ops{}
 	s.mu.Unlock()
+	s.tellFloods(passed)
 	for _, p := range todo.first[:todo.n] {
 		p.do()
 	}
@@ -106,6 +113,8 @@ func (s *Session) run() *pitag.SessionRecord {
 	s.mu.Unlock()
 	s.timer.Stop()
 	s.in.release()
+	s.block.hold(&s.account, 0)
+	s.account.close()
 	return s.record()
 }
 
@@ -174,6 +183,10 @@ func (s *Session) fault(err error) error {
 	now := s.in.now
 	switch e := err.(type) {
 	case *StreamError:
+		if err := s.m.chargeReset(e, now); err != nil {
+			s.m.failFor(err, now)
+			return errClosing
+		}
 		if st := s.m.streams[e.StreamID]; st != nil {
 			s.m.reset(st, e.Code, Local, vconn.ReasonFault, now)
 			return nil
@@ -183,7 +196,7 @@ func (s *Session) fault(err error) error {
 		s.m.queueReset(e.StreamID, e.Code)
 		return nil
 	case *ConnError:
-		s.m.fail(e.Code, e.Reason, pitag.CauseClientError, e, now)
+		s.m.failFor(e, now)
 		return errClosing
 	}
 	return err
@@ -296,6 +309,7 @@ func (st *stream) Closed(*vconn.Conn) {
 	s.mu.Lock()
 	defer s.unlock()
 	s.m.connClosed(st)
+	s.account.Buffered(-streamCost)
 	if s.m.live == 0 {
 		s.settled.Broadcast()
 	}

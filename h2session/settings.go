@@ -51,9 +51,9 @@ func (m *machine) streamWindow() int {
 }
 
 // recvSettingsAck lets our SETTINGS hold.
-func (m *machine) recvSettingsAck() {
+func (m *machine) recvSettingsAck(now time.Time) error {
 	if m.ackPending == 0 {
-		return // nothing forbids it, and nothing follows from it
+		return m.spend(FloodAcks, 1, now) // nothing forbids it, and nothing follows from it
 	}
 	before := m.streamWindow()
 	m.ackPending--
@@ -62,11 +62,18 @@ func (m *machine) recvSettingsAck() {
 			st.in.grow(delta)
 		}
 	}
+	return nil
 }
 
 // recvSettings applies the client's SETTINGS, payload by payload order (RFC
 // 9113, section 6.5.3), and queues the acknowledgement.
 func (m *machine) recvSettings(payload []byte, now time.Time) error {
+	if err := m.spend(FloodSettings, 1, now); err != nil {
+		return err
+	}
+	if err := m.spend(FloodSettingsEntries, len(payload)/6, now); err != nil {
+		return err
+	}
 	for ; len(payload) >= 6; payload = payload[6:] {
 		s := setting{
 			id:  http2.SettingID(binary.BigEndian.Uint16(payload)),

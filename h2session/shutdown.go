@@ -2,6 +2,7 @@ package h2session
 
 import (
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/h2gw/h2gw/pitag"
@@ -98,6 +99,16 @@ func (m *machine) fail(code Code, debug string, cause pitag.Cause, err error, no
 	m.abandon(now)
 }
 
+// failFor ends the session for a fault of the client's, a ConnError.
+func (m *machine) failFor(err error, now time.Time) {
+	e := err.(*ConnError)
+	cause := e.cause
+	if cause == "" {
+		cause = pitag.CauseClientError
+	}
+	m.fail(e.Code, e.Reason, cause, e, now)
+}
+
 // abandon resets every virtual connection, without a frame for each: the client
 // is told by GOAWAY, or is gone.
 func (m *machine) abandon(now time.Time) {
@@ -115,6 +126,9 @@ func (m *machine) abandon(now time.Time) {
 
 // reasonOf says why the streams of a session that ends with cause are cut off.
 func reasonOf(cause pitag.Cause) vconn.Reason {
+	if strings.HasPrefix(string(cause), "flood:") {
+		return vconn.ReasonFault
+	}
 	switch cause {
 	case pitag.CauseClientError:
 		return vconn.ReasonFault

@@ -52,6 +52,7 @@ type buffer struct {
 	head, tail *chunk
 	n          int // bytes held
 	bound      int // most bytes held
+	meter      Meter
 
 	// A chunk that Peek has shown must not go back to the pool under the
 	// reader's eyes when the *other* end resets: it is set aside in orphan
@@ -83,6 +84,9 @@ func (b *buffer) write(p []byte) int {
 
 func (b *buffer) grow(want int) {
 	k := takeChunk(want)
+	if b.meter != nil {
+		b.meter.Buffered(len(k.b))
+	}
 	if b.tail == nil {
 		b.head = k
 	} else {
@@ -116,6 +120,14 @@ func (b *buffer) skip(n int) {
 	if b.head == nil {
 		b.tail = nil
 	}
+	b.put(k)
+}
+
+// put gives a chunk back.
+func (b *buffer) put(k *chunk) {
+	if b.meter != nil {
+		b.meter.Buffered(-len(k.b))
+	}
 	putChunk(k)
 }
 
@@ -146,7 +158,7 @@ func (b *buffer) discard(n int) int {
 func (b *buffer) unpin() {
 	b.pinned = false
 	if b.orphan != nil {
-		putChunk(b.orphan)
+		b.put(b.orphan)
 		b.orphan = nil
 	}
 }
@@ -161,7 +173,7 @@ func (b *buffer) clear() int {
 	for b.head != nil {
 		k := b.head
 		b.head = k.next
-		putChunk(k)
+		b.put(k)
 	}
 	lost := b.n
 	b.tail, b.n = nil, 0

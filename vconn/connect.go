@@ -45,7 +45,14 @@ type Options struct {
 	// ActiveToPassive and PassiveToActive are the most bytes each direction
 	// holds; 0 or less means DefaultBound.
 	ActiveToPassive, PassiveToActive int
+	// Meter counts the memory of both directions; may be nil.
+	Meter Meter
 }
+
+// A Meter counts the memory that connections take for buffering. Buffered is
+// told of every chunk taken (n > 0) and given back (n < 0), with a lock held: it
+// must not block, nor call into the connection.
+type Meter interface{ Buffered(n int) }
 
 // A Connector opens virtual connections to one Acceptor. It is safe for
 // concurrent use. Make one with [NewConnector].
@@ -110,6 +117,7 @@ func newPair(o *Options) *pair {
 	}
 	p.toEnd[passive].bound = boundOr(o.ActiveToPassive)
 	p.toEnd[active].bound = boundOr(o.PassiveToActive)
+	p.toEnd[active].meter, p.toEnd[passive].meter = o.Meter, o.Meter
 	p.ends[active].events.obs = o.Observer
 	return p
 }
