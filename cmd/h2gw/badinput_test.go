@@ -88,7 +88,8 @@ func TestBadInputEndsBeforeListening(t *testing.T) {
 
 		{"TLS port in use", "proxy --admin off --self-signed --from TAKEN" + to, `"TAKEN" (listener tls): the address is in use`},
 		{"plain port in use", "proxy --admin off --from 127.0.0.1:0 --self-signed --plain TAKEN" + to, `"TAKEN" (listener plain): the address is in use`},
-		{"admin port in use", "proxy --from 127.0.0.1:0 --self-signed --admin TAKEN" + to, `"TAKEN" for the admin address: bind: address already in use`},
+		{"admin port in use", "proxy --from 127.0.0.1:0 --self-signed --admin TAKEN" + to, `"TAKEN" for the admin address: the address is in use: stop what listens there, or choose another port (port 0 takes a free one); or turn it off with --admin off`},
+		{"no access log file", tls + to + " --access-log=", "want a file, - for standard output, or off"},
 		{"address without port", "proxy --admin off --plain 127.0.0.1" + to, `"127.0.0.1" (listener plain): missing port`},
 		{"port out of range", "proxy --admin off --plain 127.0.0.1:70000" + to, "invalid port"},
 		{"address of another machine", "proxy --admin off --plain 192.0.2.1:8080" + to, "not one of this machine"},
@@ -146,6 +147,8 @@ func TestHelpShowsFlagsDefaultsAndAnExample(t *testing.T) {
 		{"demo --help", []string{"Example:", "h2gw demo", "--set"}},
 		{"report --help", []string{"Example", "h2gw report access.log.1", "--json", "--top", "default 10"}},
 		{"version --help", []string{"Example", "h2gw version --json"}},
+		{"help", []string{"demo", "proxy", "report", "version"}},
+		{"help report", []string{"Example", "h2gw report access.log.1"}},
 	} {
 		p := start(t, nil, strings.Fields(tc.args)...)
 		if code := p.wait(20 * time.Second); code != 0 {
@@ -164,6 +167,11 @@ func TestVersionPrintsForPeopleAndMachines(t *testing.T) {
 	p := start(t, nil, "version")
 	if code := p.wait(20 * time.Second); code != 0 || !strings.HasPrefix(p.out.String(), "h2gw ") || !strings.Contains(p.out.String(), "go1.") {
 		t.Errorf("code %d, %q", code, p.out.String())
+	}
+	word := p.out.String()
+	p = start(t, nil, "--version")
+	if code := p.wait(20 * time.Second); code != 0 || p.out.String() != word {
+		t.Errorf("--version: code %d, %q, want %q", code, p.out.String(), word)
 	}
 	p = start(t, nil, "version", "--json")
 	if code := p.wait(20 * time.Second); code != 0 || !strings.Contains(p.out.String(), `"go":"go1.`) {

@@ -29,6 +29,8 @@ type cli struct {
 	Proxy   proxyCmd   `cmd:"" help:"Run the gateway in front of one group of origins."`
 	Report  reportCmd  `cmd:"" help:"Sum up access logs: protocols, connections, streams, latency."`
 	Version versionCmd `cmd:"" help:"Print version, commit and Go version."`
+
+	VersionFlag versionFlag `name:"version" help:"Print version, commit and Go version."`
 }
 
 // stdio are the standard streams, so that a command can be given others.
@@ -56,6 +58,9 @@ func run(args []string, std *stdio) int {
 }
 
 func dispatch(args []string, std *stdio) error {
+	if len(args) > 0 && args[0] == "help" { // as git and go have it
+		args = append(args[1:len(args):len(args)], "--help")
+	}
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("h2gw"),

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/rs/zerolog"
 
 	"github.com/h2gw/h2gw/internal/accesslog"
@@ -57,6 +59,9 @@ func (c *commonFlags) config(log zerolog.Logger) (gateway.Config, error) {
 		if err := settings.Set(s); err != nil {
 			return gateway.Config{}, err
 		}
+	}
+	if c.AccessLog == "" {
+		return gateway.Config{}, errors.New(`--access-log is empty: want a file, - for standard output, or off`)
 	}
 	format, err := accesslog.ParseFormat(c.AccessLogFormat)
 	if err != nil {

@@ -32,6 +32,7 @@ func serve(cfg gateway.Config, log zerolog.Logger, ready func(*gateway.Gateway))
 		ready(g)
 	}
 	untilTold(signals, nil, g, log)
+	told := time.Now()
 
 	ctx, abort := context.WithCancel(context.Background())
 	defer abort()
@@ -41,17 +42,26 @@ func serve(cfg gateway.Config, log zerolog.Logger, ready func(*gateway.Gateway))
 		// What had to be aborted is in the log; the shutdown itself worked.
 		_ = g.Shutdown(ctx)
 	}()
-	if !untilTold(signals, drained, g, log) {
-		return nil
+	for {
+		if !untilTold(signals, drained, g, log) {
+			return nil
+		}
+		if time.Since(told) >= sameWish {
+			break
+		}
 	}
 	abort()
 	select {
 	case <-drained:
-	case <-signals:
 	case <-time.After(lastWords):
 	}
 	return errors.New("second signal: exiting at once, requests under way were cut")
 }
+
+// sameWish is how close to the first signal another one says the same thing
+// again: timeout(1), supervisors and terminals signal a process and its group,
+// and both reach it. A person needs longer to become impatient.
+const sameWish = 300 * time.Millisecond
 
 // lastWords is how long an exit "at once" may take, so that the requests it
 // cuts still get their access lines.

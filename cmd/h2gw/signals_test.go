@@ -206,6 +206,7 @@ func TestASecondSignalExitsAtOnce(t *testing.T) {
 	eventually(t, "the request is at the origin", func() bool { return arrived.Load() == 1 })
 	g.signal(syscall.SIGTERM)
 	eventually(t, "it drains", func() bool { return strings.Contains(g.err.String(), `"draining"`) })
+	time.Sleep(sameWish)
 	start := time.Now()
 	g.signal(syscall.SIGTERM)
 	if code := g.wait(10 * time.Second); code != 1 {
@@ -219,6 +220,23 @@ func TestASecondSignalExitsAtOnce(t *testing.T) {
 	}
 	if n := g.events(); n["access"] != 1 || n["completed"] != 0 {
 		t.Errorf("the request that was cut has no line of its own: %v", n)
+	}
+}
+
+// What signals a process and its group, as timeout(1) does, means it once.
+func TestASignalThatComesTwiceAtOnceIsOneWish(t *testing.T) {
+	url, arrived := slowOrigin(t, time.Second)
+	g := startProxy(t, url)
+	answered := make(chan int, 1)
+	go func() { answered <- status("http://" + g.plain + "/") }()
+	eventually(t, "the request is at the origin", func() bool { return arrived.Load() == 1 })
+	g.signal(syscall.SIGTERM)
+	g.signal(syscall.SIGINT)
+	if code := g.wait(20 * time.Second); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if code := <-answered; code != 200 || strings.Contains(g.err.String(), "second signal") {
+		t.Errorf("the request under way: %d; log:\n%s", code, g.err.String())
 	}
 }
 

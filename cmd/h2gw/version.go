@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/alecthomas/kong"
 )
 
 // version is set by release builds: -ldflags "-X main.version=v1.2.3".
@@ -38,6 +40,17 @@ func buildVersion() versionInfo {
 		}
 	}
 	return v
+}
+
+// versionFlag is --version, for those who try that first.
+type versionFlag bool
+
+// BeforeReset prints the version and ends the program: it is called when the
+// flag is given, with or without a command.
+func (versionFlag) BeforeReset(app *kong.Kong, std *stdio) error {
+	err := new(versionCmd).Run(std)
+	app.Exit(exitOK)
+	return err
 }
 
 // versionCmd prints what is running.

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -47,11 +46,7 @@ type Server struct {
 func Listen(cfg Config) (*Server, error) {
 	ln, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
-		}
-		return nil, fmt.Errorf("cannot listen on %q for the admin address: %w: choose another with --admin HOST:PORT, or --admin off", cfg.Addr, err)
+		return nil, fmt.Errorf("cannot listen on %q for the admin address: %w", cfg.Addr, err)
 	}
 	s := &Server{cfg: cfg, ln: ln}
 	s.http = &http.Server{

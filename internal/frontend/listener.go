@@ -58,31 +58,32 @@ func newFrontend(cfg Config) *Frontend {
 	return &Frontend{cfg: cfg, admission: newAdmission(cfg.MaxSessions, cfg.MaxPerClient), stop: make(chan struct{})}
 }
 
-// listenError says which of the things that can be wrong with a listening
-// address is.
 func listenError(l ListenerConfig, err error) error {
+	return fmt.Errorf("cannot listen on %q (listener %s): %s", l.Addr, l.Name, ListenHint(err))
+}
+
+// ListenHint says in words which of the things that can be wrong with a
+// listening address is, and what would be right. err is net.Listen's.
+func ListenHint(err error) string {
 	var (
 		dns  *net.DNSError
 		addr *net.AddrError
-		hint string
 	)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		hint = "the address is in use: stop what listens there, or choose another port (port 0 takes a free one)"
+		return "the address is in use: stop what listens there, or choose another port (port 0 takes a free one)"
 	case errors.Is(err, syscall.EACCES):
-		hint = "permission denied: ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher port or grant it"
+		return "permission denied: ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher port or grant it"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		hint = "the address is not one of this machine: use one that is, or :PORT for all"
+		return "the address is not one of this machine: use one that is, or :PORT for all"
 	case errors.As(err, &dns) && dns.IsNotFound:
-		hint = "the name or port is not known: use host:port with a number, such as 127.0.0.1:8443"
+		return "the name or port is not known: use host:port with a number, such as 127.0.0.1:8443"
 	case errors.As(err, &addr):
-		hint = addr.Err + ": use host:port, such as 127.0.0.1:8443 or [::1]:8443"
+		return addr.Err + ": use host:port, such as 127.0.0.1:8443 or [::1]:8443"
 	case errors.As(err, &dns):
-		hint = fmt.Sprintf("%v: use host:port, such as 127.0.0.1:8443", dns)
-	default:
-		hint = rootError(err).Error()
+		return fmt.Sprintf("%v: use host:port, such as 127.0.0.1:8443", dns)
 	}
-	return fmt.Errorf("cannot listen on %q (listener %s): %s", l.Addr, l.Name, hint)
+	return rootError(err).Error()
 }
 
 // rootError strips the layers that repeat the address.

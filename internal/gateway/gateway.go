@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	stdlog "log"
 	"net"
 	"sync/atomic"
@@ -107,7 +108,7 @@ func (g *Gateway) build() (err error) {
 			ErrorLog: stdlog.New(g.log.With().Str("part", "admin").Logger(), "", 0),
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("cannot listen on %q for the admin address: %s; or turn it off with --admin off", g.cfg.Admin, frontend.ListenHint(err))
 		}
 	}
 	fc := g.cfg.Settings.Frontend()
