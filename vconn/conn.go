@@ -30,6 +30,7 @@ type pair struct {
 	session  *pitag.Session
 	txn      uint64
 	counters *tagCounters
+	notes    *Notes // nil: none are kept
 	stream   uint32
 
 	resetBy uint8 // the side whose Reset it was: here it costs no padding

@@ -47,6 +47,9 @@ type Options struct {
 	ActiveToPassive, PassiveToActive int
 	// Meter counts the memory of both directions; may be nil.
 	Meter Meter
+	// Notes are what both ends write down of the messages that pass; nil:
+	// nobody wants to know.
+	Notes *Notes
 }
 
 // A Meter counts the memory that connections take for buffering. Buffered is
@@ -108,7 +111,7 @@ func (c *Connector) Open(o Options) (*Conn, error) {
 }
 
 func newPair(o *Options) *pair {
-	p := &pair{identity: o.Identity, addr: o.Addr, session: o.Session, txn: o.Txn, stream: o.Stream}
+	p := &pair{identity: o.Identity, addr: o.Addr, session: o.Session, txn: o.Txn, stream: o.Stream, notes: o.Notes}
 	for i := range p.ends {
 		e := &p.ends[i]
 		e.pair, e.side = p, uint8(i)
