@@ -1,15 +1,11 @@
 package scenario
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -91,7 +87,7 @@ func runCase(t *testing.T, c *testCase, proto string) *result {
 	p.fault(g.Shutdown(ctx))
 	if len(p.list()) == 0 {
 		p.fault(o.finish())
-		p.fault(checkLog(c, log.String()))
+		p.fault(checkLog(c, proto, log.String()))
 	}
 	return &result{p.list(), log.String()}
 }
@@ -171,78 +167,4 @@ func dial(g *gateway.Gateway, proto string) (net.Conn, error) {
 		return nil, fmt.Errorf("the gateway negotiated %q, want %q", got, alpn)
 	}
 	return conn, nil
-}
-
-// checkLog holds the lines of the log against the case's, and against each
-// other: every stream of a session has one access line.
-func checkLog(c *testCase, log string) error {
-	var access, sessions []map[string]any
-	for l := range strings.Lines(log) {
-		m := make(map[string]any)
-		d := json.NewDecoder(strings.NewReader(l))
-		d.UseNumber()
-		if err := d.Decode(&m); err != nil {
-			return fmt.Errorf("log line %q: %w", l, err)
-		}
-		if m["event"] == "session" {
-			sessions = append(sessions, m)
-		} else {
-			access = append(access, m)
-		}
-	}
-	if len(sessions) != 1 {
-		return fmt.Errorf("%d session lines, want 1", len(sessions))
-	}
-	if n := fmt.Sprint(sessions[0]["streams"]); n != strconv.Itoa(len(access)) {
-		return fmt.Errorf("%d access lines of a session with %s streams", len(access), n)
-	}
-	if k, ok := differs(sessions[0], c.session); ok {
-		return fmt.Errorf("session line: %s is %v, want %s", k, sessions[0][k], c.session[k])
-	}
-	return matchLines(access, c.access)
-}
-
-// matchLines finds a line of its own for each wanted one.
-func matchLines(lines []map[string]any, want []map[string]string) error {
-	used := make(map[int]bool)
-next:
-	for _, w := range want {
-		for i, l := range lines {
-			if _, bad := differs(l, w); !bad && !used[i] {
-				used[i] = true
-				continue next
-			}
-		}
-		return fmt.Errorf("no access line with %v", w)
-	}
-	return nil
-}
-
-// differs returns a name whose value is not the wanted one; "-" wants none.
-func differs(line map[string]any, want map[string]string) (string, bool) {
-	for k, v := range want {
-		got, has := line[k]
-		if v == "-" && !has || has && fmt.Sprint(got) == v {
-			continue
-		}
-		return k, true
-	}
-	return "", false
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -48,6 +48,7 @@ func TestWrongCasesFail(t *testing.T) {
 		"a frame nobody asked for":     {"client sends PING \"12345678\"\norigin sees nothing\nclient sends GET /" + ok, "the client saw more than it should"},
 		"a reset that does not come":   {"client sends GET /\norigin sees GET /\norigin sends 200 \"ok\"\nclient sees reset CANCEL", "want RST_STREAM CANCEL"},
 		"a log line that is not there": {"client sends GET /" + ok + "\nlog status=500", "no access line"},
+		"another answer in the log":    {"client sends CONNECT example.com:443\n  :authority: example.com:443\n  -:scheme\n  -:path\norigin sees nothing\nclient sees error 200 nothing", "the client saw status"},
 		"another end of the session":   {"client sends GET /" + ok + "\nsession cause=drain", "session line: cause"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -58,6 +59,18 @@ func TestWrongCasesFail(t *testing.T) {
 				t.Errorf("faults %q, want %q", all, tc.fault)
 			}
 		})
+	}
+}
+
+// A request is incomplete until its last byte.
+func TestIncompleteIsNotComplete(t *testing.T) {
+	o := &origin{left: []leftover{{whole: "GET / HTTP/1.1\r\n\r\n"}}}
+	for rest, want := range map[string]bool{
+		"GET / HTTP/1.1\r\n\r": true, "GET / HTTP/1.1\r\n\r\n": false, "POST": false,
+	} {
+		if got := o.mayBeLeft(rest); got != want {
+			t.Errorf("%q may be left: %v", rest, got)
+		}
 	}
 }
 
