@@ -102,7 +102,7 @@ type passive struct {
 // Readable ends the transaction when the client has closed both ways, without
 // a reset: nobody will read the answer.
 func (p *passive) Readable(c *vconn.Conn) {
-	if c.PeerClosed() {
+	if c.PeerClosed() && p.t.tun.Load() == nil { // a tunnel has two ends to pass on
 		p.t.leave()
 	}
 }

@@ -65,6 +65,9 @@ func (c *client) whyGone() vconn.Reason {
 	return vconn.ReasonLeft
 }
 
+// hasLeft: a client whose side ended early did so by itself.
+func (c *client) hasLeft() bool { return c.whyGone() == vconn.ReasonLeft }
+
 func (c *client) buffered() []byte { return c.in[c.r:c.w] }
 
 func (c *client) discard(n int) {
@@ -203,18 +206,23 @@ func (c *client) resumable() bool {
 // complete message: a reset where the transport has one. On TLS no close_notify
 // is sent, since that would say that the end was meant.
 func (c *client) breakOff() {
-	raw := c.conn
+	resetOnClose(c.conn).Close()
+}
+
+// resetOnClose makes the end of a connection a reset where the transport has
+// one, and returns the transport.
+func resetOnClose(c net.Conn) net.Conn {
 	for {
-		inner, ok := raw.(interface{ NetConn() net.Conn })
+		inner, ok := c.(interface{ NetConn() net.Conn })
 		if !ok {
 			break
 		}
-		raw = inner.NetConn()
+		c = inner.NetConn()
 	}
-	if tcp, ok := raw.(interface{ SetLinger(int) error }); ok {
+	if tcp, ok := c.(interface{ SetLinger(int) error }); ok {
 		tcp.SetLinger(0)
 	}
-	raw.Close()
+	return c
 }
 
 const (

@@ -50,6 +50,7 @@ type Timeouts struct {
 	SessionAge       time.Duration // of an HTTP/1.1 connection; ends it after a response [off]
 	ResponseHead     time.Duration // the origin's response head, from the end of the request [60s]
 	ResponseBodyIdle time.Duration // between bytes of a response body [60s]
+	TunnelIdle       time.Duration // between bytes of a WebSocket, in either direction [1h]
 	Connect          time.Duration // to an origin that is the virtual connection's address; a Group has its own [5s]
 }
 
@@ -83,6 +84,7 @@ func (c Config) withDefaults() Config {
 		{&t.SessionAge, -1},
 		{&t.ResponseHead, 60 * time.Second},
 		{&t.ResponseBodyIdle, 60 * time.Second},
+		{&t.TunnelIdle, time.Hour},
 		{&t.Connect, 5 * time.Second},
 	} {
 		if *d.v == 0 {

@@ -78,6 +78,8 @@ func decide(s State, v view, ev event) action {
 		return decideSend(v, ev)
 	case StateExchange:
 		return decideExchange(v, ev)
+	case StateTunnel:
+		return decideTunnel(ev)
 	case StateReplyLocally:
 		switch ev.kind {
 		case evReplied:
@@ -182,6 +184,8 @@ func decideExchange(v view, ev event) action {
 	switch ev.kind {
 	case evResponseHead:
 		return action{next: StateExchange}
+	case evSwitched:
+		return action{next: StateTunnel}
 	case evDone:
 		return action{next: StateFinish}
 	case evOriginClosed:
@@ -204,6 +208,22 @@ func decideExchange(v view, ev event) action {
 		return reply(408, ClientTimeout, SourceClient)
 	case evClientStalled:
 		return abort(codeCancel, ClientTimeout, SourceClient)
+	}
+	return refuse()
+}
+
+// decideTunnel: what is not an end in order is CANCEL to an HTTP/2 client, which
+// is its TCP reset (RFC 8441 section 5).
+func decideTunnel(ev event) action {
+	switch ev.kind {
+	case evDone:
+		return action{next: StateFinish}
+	case evOriginIncomplete:
+		return abort(codeCancel, ConnectionTerminated, SourceOrigin)
+	case evClientStalled:
+		return abort(codeCancel, ClientTimeout, SourceClient)
+	case evTunnelIdle:
+		return abort(codeCancel, ConnectionReadTimeout, SourceGateway)
 	}
 	return refuse()
 }

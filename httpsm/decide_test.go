@@ -74,6 +74,13 @@ var decisions = []struct {
 	{StateExchange, evRequestTimeout, view{headSent: true}, abort(codeCancel, ClientTimeout, SourceClient)},
 	{StateExchange, evClientStalled, view{headSent: true}, abort(codeCancel, ClientTimeout, SourceClient)},
 
+	{StateExchange, evSwitched, view{}, action{next: StateTunnel}},
+
+	{StateTunnel, evDone, view{headSent: true}, action{next: StateFinish}},
+	{StateTunnel, evOriginIncomplete, view{headSent: true}, abort(codeCancel, ConnectionTerminated, SourceOrigin)},
+	{StateTunnel, evClientStalled, view{headSent: true}, abort(codeCancel, ClientTimeout, SourceClient)},
+	{StateTunnel, evTunnelIdle, view{headSent: true}, abort(codeCancel, ConnectionReadTimeout, SourceGateway)},
+
 	{StateReplyLocally, evReplied, view{headSent: true}, action{next: StateFinish}},
 	{StateReplyLocally, evClientStalled, view{headSent: true}, abort(codeCancel, ClientTimeout, SourceClient)},
 	{StateReplyLocally, evFault, view{}, reply(500, ProxyInternalError, SourceGateway)},

@@ -22,9 +22,10 @@ const (
 	DestinationUnavailable Outcome = "destination_unavailable"  // no origin, or none that can be reached now
 	ConnectionLimitReached Outcome = "connection_limit_reached" // limits.origin_connections, and the wait was over
 	ConnectionRefused      Outcome = "connection_refused"       // the origin refused the connection
-	ConnectionTerminated   Outcome = "connection_terminated"    // the origin closed before it answered
+	ConnectionTerminated   Outcome = "connection_terminated"    // the origin closed before it answered, or reset a tunnel
 	ConnectionTimeout      Outcome = "connection_timeout"       // timeouts.connect
 	TLSProtocolError       Outcome = "tls_protocol_error"       // TLS to the origin failed
+	ConnectionReadTimeout  Outcome = "connection_read_timeout"  // timeouts.tunnel_idle
 	HTTPProtocolError      Outcome = "http_protocol_error"      // the origin's answer was malformed
 	HTTPResponseTimeout    Outcome = "http_response_timeout"    // timeouts.response_head, timeouts.response_body_idle
 	HTTPResponseIncomplete Outcome = "http_response_incomplete" // the origin closed within its answer
@@ -38,7 +39,7 @@ func Outcomes() []Outcome {
 	return []Outcome{
 		Completed, ClientAbort, ClientTimeout, HTTPRequestError, HTTPRequestDenied,
 		DestinationUnavailable, ConnectionLimitReached, ConnectionRefused, ConnectionTerminated,
-		ConnectionTimeout, TLSProtocolError, HTTPProtocolError, HTTPResponseTimeout,
+		ConnectionTimeout, TLSProtocolError, ConnectionReadTimeout, HTTPProtocolError, HTTPResponseTimeout,
 		HTTPResponseIncomplete, ProxyInternalResponse, ProxyInternalError, GatewayDraining,
 	}
 }

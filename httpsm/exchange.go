@@ -30,7 +30,10 @@ func (t *Txn) readResponseHead() event {
 			}
 			if n > 0 {
 				t.ex.Discard(n)
-				if t.resp.Status() >= 200 {
+				if status := t.resp.Status(); status >= 200 {
+					if t.upgrade.connect && status < 300 {
+						return event{kind: evResponseBad, err: errNotSwitched}
+					}
 					t.respDir = dirBody
 					return event{kind: evResponseHead}
 				}
@@ -55,7 +58,7 @@ func (t *Txn) interim() event {
 		return event{kind: evResponseBad, err: errTooManyInterim}
 	}
 	if t.resp.Status() == 101 {
-		return event{kind: evResponseBad, err: errUnasked101}
+		return t.switchProtocols()
 	}
 	if t.req.Minor() == 0 {
 		return event{kind: evNone}

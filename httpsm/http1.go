@@ -243,12 +243,16 @@ func (hc *http1Conn) lastCause(t *Txn) (pitag.Cause, error) {
 			return pitag.CauseBodyTimeout, err
 		}
 		return pitag.CauseWriteStall, err
+	case ConnectionReadTimeout:
+		return pitag.CauseIdleTimeout, err
 	case ProxyInternalError:
 		return pitag.CauseInternal, err
 	case GatewayDraining:
 		return pitag.CauseDrain, err
 	}
-	switch {
+	switch tn := t.tun.Load(); {
+	case tn != nil && tn.first.Load() == clientEnded:
+		return pitag.CauseClientClosed, nil
 	case hc.m.draining.Load():
 		return pitag.CauseDrain, nil
 	case hc.m.aged(t):

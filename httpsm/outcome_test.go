@@ -217,7 +217,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"chunks over limit", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n", small, 413, HTTPRequestError},
 		{"bad chunk", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", nil, 400, HTTPRequestError},
 		{"CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", nil, 405, HTTPRequestDenied},
-		{"WebSocket", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", nil, 501, HTTPRequestDenied},
+		{"WebSocket without a key", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", nil, 400, HTTPRequestError},
 	} {
 		bubble(t, tc.name, func(t *testing.T) {
 			r := newRig(t, tc.change)

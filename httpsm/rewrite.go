@@ -154,6 +154,10 @@ func (t *Txn) lowerMaxForwards(f *h1.Fields) error {
 func (t *Txn) frameRequestHead() error {
 	u, f := &t.up, &t.oreq.Fields
 	f.Del("Transfer-Encoding")
+	if t.upgrade.asked {
+		f.Del("Content-Length")
+		return t.frameUpgrade(f)
+	}
 	if u.chunked {
 		f.Del("Content-Length")
 		return f.AddBytes(nameTransferEncoding, valueChunked)

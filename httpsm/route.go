@@ -13,7 +13,6 @@ const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 var (
 	errConnect   = errors.New("CONNECT: this gateway is not a forward proxy")
-	errUpgrade   = errors.New("an upgrade of the connection is not supported here")
 	errLoop      = errors.New("the request has passed this gateway before (Via)")
 	errNoForward = errors.New("Max-Forwards is 0: the request goes no further (RFC 9110 section 7.6.2)")
 )
@@ -51,16 +50,19 @@ func (t *Txn) route() event {
 func (t *Txn) admissible() event {
 	h := &t.req
 	limit := t.m.cfg.Limits.RequestBody
+	if wantsWebSocket(h) {
+		if err := t.readUpgrade(); err != nil {
+			return event{kind: evRequestBad, status: 400, err: err}
+		}
+	}
 	switch {
 	case h.Method() == "CONNECT":
 		return event{kind: evRequestRefused, status: 405, err: errConnect}
-	case wantsUpgrade(&h.Fields):
-		return event{kind: evRequestRefused, status: 501, err: errUpgrade}
 	case t.m.seenBefore(&h.Fields):
 		return event{kind: evRequestRefused, status: 508, err: errLoop}
 	case limit > 0 && t.up.framing.Length > limit:
 		return event{kind: evRequestBad, status: 413, err: errBodyTooLarge}
-	case t.cl.vc != nil && t.up.readAll.Load() && t.cl.hasMore():
+	case t.cl.vc != nil && t.up.readAll.Load() && !t.upgrade.asked && t.cl.hasMore():
 		return event{kind: evRequestBad, status: 400, err: errTrailingBytes}
 	case mustNotForward(h) && h.Method() == "OPTIONS":
 		// We are the last recipient, and these are our options.
@@ -70,22 +72,6 @@ func (t *Txn) admissible() event {
 		return event{kind: evRequestRefused, status: 405, err: errNoForward}
 	}
 	return event{kind: evNone}
-}
-
-// wantsUpgrade: a client may only offer; a server ignores what it does not know
-// (RFC 9110 section 7.8). h2c is such an offer, which curl makes of itself. Who
-// asks for a WebSocket wants that or nothing.
-func wantsUpgrade(f *h1.Fields) bool {
-	v, ok := f.Get("Upgrade")
-	if !ok {
-		return false
-	}
-	for member := range bytes.SplitSeq(v, []byte(",")) {
-		if h1.EqualFold(bytes.TrimSpace(member), "websocket") {
-			return true
-		}
-	}
-	return false
 }
 
 // seenBefore finds our own pseudonym, which no other instance has, in Via.

@@ -83,6 +83,8 @@ func (t *Txn) attribute(ev event) event {
 		return ev
 	case t.killed.Load():
 		return event{kind: evShutdown, err: errShutdown}
+	case t.state == StateTunnel && t.tun.Load().broken() != nil:
+		return *t.tun.Load().broken()
 	case t.gone.Load():
 		return event{kind: evClientGone, err: errConnClosed}
 	case t.state == StateExchange && ev.kind != evResponseHead:
@@ -117,6 +119,8 @@ func (t *Txn) step() (ev event) {
 			return t.readResponseHead()
 		}
 		return t.sendResponse()
+	case StateTunnel:
+		return t.runTunnel()
 	case StateReplyLocally:
 		return t.replyLocally()
 	default:
@@ -317,6 +321,9 @@ func (t *Txn) abortOrigin() {
 	t.exMu.Lock()
 	defer t.exMu.Unlock()
 	if t.ex != nil {
+		if tn := t.tun.Load(); tn != nil {
+			resetOnClose(tn.origin)
+		}
 		t.ex.Abort()
 	}
 }

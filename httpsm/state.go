@@ -18,6 +18,7 @@ const (
 	StateConnectOrigin
 	StateSendRequestHead
 	StateExchange
+	StateTunnel // the origin switched protocols
 	StateReplyLocally
 	StateAbort
 	StateFinish
@@ -26,7 +27,7 @@ const (
 
 var stateNames = [numStates]string{
 	"readRequestHead", "route", "selectOrigin", "connectOrigin", "sendRequestHead",
-	"exchange", "replyLocally", "abort", "finish",
+	"exchange", "tunnel", "replyLocally", "abort", "finish",
 }
 
 // String returns the name used in architecture and logs.
@@ -85,6 +86,8 @@ const (
 	evResponseTimeout  // the origin sends nothing
 	evOriginClosed     // the origin closed before the first byte of a response
 	evOriginIncomplete // the origin closed within its response
+	evSwitched         // the origin has switched protocols, as it was asked to
+	evTunnelIdle       // nothing passed the tunnel for too long
 	evDone             // the response has been written to the client whole
 	evReplied          // our own response has
 	evAborted          // the client side has been reset
@@ -100,7 +103,8 @@ var eventNames = [numEvents]string{
 	"headRead", "headTimeout", "requestBad", "requestRefused", "requestTimeout", "clientGone",
 	"clientStalled", "routed", "noOrigin", "selected", "connected", "connectRefused",
 	"connectTimeout", "connectTLS", "connectLimit", "connectFailed", "sent", "sendFailed",
-	"responseHead", "responseBad", "responseTimeout", "originClosed", "originIncomplete", "done",
+	"responseHead", "responseBad", "responseTimeout", "originClosed", "originIncomplete",
+	"switched", "tunnelIdle", "done",
 	"replied", "aborted", "hookReply", "hookAbort", "fault", "shutdown",
 }
 

@@ -79,6 +79,7 @@ type Txn struct {
 	watching    bool
 	watchDone   chan struct{}
 	armed       connectWatch
+	upgrade     upgrade
 
 	sessionHooks *Hooks // nil: none
 	hooks        *Hooks // nil: none
@@ -89,6 +90,7 @@ type Txn struct {
 	reached atomic.Bool // an origin may have seen something of the request
 	gone    atomic.Bool // the client left
 	killed  atomic.Bool // the machine is done
+	tun     atomic.Pointer[tunnel]
 	exMu    sync.Mutex
 	ex      origin.Exchange // set and cleared under exMu by the transaction's goroutine
 	refs    atomic.Int32    // virtual connection: goroutine and both ends
@@ -233,6 +235,8 @@ func (t *Txn) reset() {
 	t.group, t.ep, t.sessionHooks, t.hooks = nil, nil, nil, nil
 	t.built, t.requestLeft, t.gotBytes, t.originKeep, t.headSent = false, false, false, false, false
 	t.keep, t.headOK, t.watching, t.fresh, t.lastResort, t.interims = false, false, false, false, false, 0
+	t.upgrade = upgrade{}
+	t.tun.Store(nil)
 	t.reached.Store(false)
 	t.gone.Store(false)
 	t.killed.Store(false)

@@ -104,6 +104,9 @@ type probe struct {
 	ended   bool // the transport's end was read
 }
 
+// NetConn is the transport, for whoever unwraps connections.
+func (p *probe) NetConn() net.Conn { return p.Conn }
+
 func (p *probe) begin()   { p.probing, p.got = true, 0 }
 func (p *probe) end() int { p.probing = false; return p.got }
 

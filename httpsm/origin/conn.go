@@ -187,6 +187,10 @@ func (c *conn) NetConn() net.Conn {
 	c.broken.Store(true)
 	c.rd.drop(readSide{c}, false)
 	c.wd.drop(writeSide{c}, false)
+	if c.buf != nil && c.r == c.w { // a tunnel may be quiet for long
+		c.buf.put()
+		c.buf = nil
+	}
 	return c.nc
 }
 
