@@ -32,6 +32,7 @@ type snapshot struct {
 	// tags, where and reasons bound what comes from outside this package.
 	tags, where, reasons nameSet
 
+	buffered, floods                                        family
 	streamsActive, rst, goaway, frames, stall, panics       family
 	vconnOpen, vconnBytes                                   family
 	originConns, originConnects, originRetries, originAlive family
@@ -44,6 +45,8 @@ func newSnapshot(m *Metrics) *snapshot {
 		streamsActive:  gaugeFamily("streams_active", "Streams (HTTP/1.1: requests) open now.", "proto"),
 		rst:            counterFamily("h2_rst_stream_total", "RST_STREAM frames, by error code.", "direction", "code"),
 		goaway:         counterFamily("h2_goaway_total", "GOAWAY frames, by error code and why the connection ended.", "direction", "code", "cause"),
+		floods:         counterFamily("h2_flood_total", "Times a flood bound was passed: the connection was closed, or it is observed only.", "bound"),
+		buffered:       gaugeFamily("memory_buffered_bytes", "Bytes held for client connections, of limits.memory: buffers, and an estimate for each connection and stream."),
 		frames:         counterFamily("h2_frames_total", "HTTP/2 frames, by type.", "direction", "type"),
 		stall:          counterFamily("stall_seconds_total", "Time in which response bytes waited for a client's window or socket.", "where"),
 		panics:         counterFamily("panics_total", "Panics recovered; each ended one connection or transaction.", "where"),
@@ -61,7 +64,7 @@ func newSnapshot(m *Metrics) *snapshot {
 // Describe implements prometheus.Collector.
 func (s *snapshot) Describe(ch chan<- *prometheus.Desc) {
 	for _, f := range []family{
-		s.streamsActive, s.rst, s.goaway, s.frames, s.stall, s.panics, s.vconnOpen, s.vconnBytes,
+		s.buffered, s.floods, s.streamsActive, s.rst, s.goaway, s.frames, s.stall, s.panics, s.vconnOpen, s.vconnBytes,
 		s.originConns, s.originConnects, s.originRetries, s.originAlive, s.certificates, s.logDropped,
 	} {
 		ch <- f.desc
@@ -92,6 +95,11 @@ func (s *snapshot) Collect(ch chan<- prometheus.Metric) {
 	s.collectH2(ch, src)
 	s.collectVConns(ch, src)
 	s.collectOrigins(ch, src)
+	if src.Buffered != nil {
+		sums := sums{}
+		sums.add(float64(src.Buffered()))
+		sums.send(ch, s.buffered)
+	}
 	if src.Certificates != nil {
 		sums := sums{}
 		for name, at := range src.Certificates() {
@@ -121,6 +129,7 @@ func (s *snapshot) collectStreams(ch chan<- prometheus.Metric, src reading) {
 
 func (s *snapshot) collectH2(ch chan<- prometheus.Metric, src reading) {
 	rst, goaway, frames, stall, panics := sums{}, sums{}, sums{}, sums{}, sums{}
+	floods := sums{}
 	for _, st := range src.h2 {
 		panics.add(float64(st.Panics), "h2session")
 		for code, n := range st.ResetsIn {
@@ -136,6 +145,9 @@ func (s *snapshot) collectH2(ch chan<- prometheus.Metric, src reading) {
 			frames.add(float64(n), "out", frameTypes.label(kind))
 		}
 		s.addGoAways(goaway, st.GoAways)
+		for bound, n := range st.Floods {
+			floods.add(float64(n), s.where.label(bound))
+		}
 		for place, d := range st.Stalled {
 			stall.add(d.Seconds(), s.where.label(place))
 		}
@@ -148,6 +160,7 @@ func (s *snapshot) collectH2(ch chan<- prometheus.Metric, src reading) {
 			panics.add(float64(n), s.where.label(place))
 		}
 	}
+	floods.send(ch, s.floods)
 	rst.send(ch, s.rst)
 	goaway.send(ch, s.goaway)
 	frames.send(ch, s.frames)

@@ -21,6 +21,8 @@ type Sources struct {
 	VConns func() []vconn.TagStats
 	// Origins are the origin groups; OriginGroups makes one.
 	Origins func() []OriginGroup
+	// Buffered is how many bytes all sessions hold, of limits.memory.
+	Buffered func() int64
 	// Certificates are the ends of validity by name.
 	Certificates func() map[string]time.Time
 	// AccessLogDropped is the number of access log lines lost.

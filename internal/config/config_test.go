@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/h2session"
 )
 
 var update = flag.Bool("update", false, "write the table of settings into docs/config.md")
@@ -18,10 +20,17 @@ func TestTableHasThePromisedNamesAndDefaults(t *testing.T) {
 		"timeouts.handshake": "10s", "timeouts.preface": "10s", "timeouts.request_head": "10s",
 		"timeouts.request_body_idle": "30s", "timeouts.write_stall": "30s", "timeouts.session_idle": "120s",
 		"timeouts.session_age": "off", "timeouts.connect": "5s", "timeouts.response_head": "60s",
-		"timeouts.response_body_idle": "60s", "timeouts.origin_idle": "60s", "timeouts.drain": "30s",
+		"timeouts.response_body_idle": "60s", "timeouts.tunnel_idle": "1h", "timeouts.origin_idle": "60s", "timeouts.drain": "30s",
 		"limits.request_head": "64KiB", "limits.response_head": "64KiB", "limits.fields": "128",
 		"limits.target": "16KiB", "limits.request_body": "off", "limits.streams": "250",
 		"limits.sessions": "100000", "limits.sessions_per_client": "off", "limits.origin_connections": "1024",
+		"limits.memory": "1GiB", "limits.session_memory": "32MiB",
+		"floods.continuation": "128/10s", "floods.header_bytes": "262144/10s", "floods.empty_names": "10/10s",
+		"floods.settings": "100/10s", "floods.settings_entries": "512/10s", "floods.acks": "100/10s",
+		"floods.ping": "100/10s", "floods.resets": "1000/30s", "floods.provoked_resets": "200/30s",
+		"floods.refused": "1000/30s", "floods.streams": "off", "floods.empty_data": "100/10s",
+		"floods.small_data": "10000/10s", "floods.tiny_windows": "1000/10s", "floods.window_updates": "2000/10s",
+		"floods.priority": "10000/10s", "floods.useless": "1000/10s",
 	}
 	got := map[string]string{}
 	for _, row := range Table() {
@@ -66,6 +75,7 @@ func TestEverySettingHasAFieldOfItsOwn(t *testing.T) {
 	for _, group := range []any{Timeouts{}, Limits{}} {
 		fields += reflect.TypeOf(group).NumField()
 	}
+	fields += len(Settings{}.Floods)
 	if fields != len(Table()) {
 		t.Errorf("Settings has %d fields, the table %d rows", fields, len(Table()))
 	}
@@ -87,6 +97,10 @@ func TestSetReadsValuesOfEveryKind(t *testing.T) {
 		{"limits.request_body=10B", int64(10), func(s *Settings) any { return s.Limits.RequestBody }},
 		{"limits.streams=7", int64(7), func(s *Settings) any { return s.Limits.Streams }},
 		{"limits.sessions=off", int64(-1), func(s *Settings) any { return s.Limits.Sessions }},
+		{"floods.ping=7/1m30s", h2session.Budget{Count: 7, Per: 90 * time.Second}, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
+		{"floods.ping=7/s", h2session.Budget{Count: 7, Per: time.Second}, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
+		{"floods.ping=off", h2session.Unlimited, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
+		{"floods.ping=observe:1/1ms", h2session.Budget{Count: 1, Per: time.Millisecond, Observe: true}, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
 	} {
 		s := Defaults()
 		if err := s.Set(tc.set); err != nil {
@@ -102,7 +116,7 @@ func TestSetSaysWhatIsWrongAndWhatWouldBeRight(t *testing.T) {
 		{"timeouts.connect", `setting "timeouts.connect" has no value: want name=value, such as timeouts.connect=3s`},
 		{"timeouts.conect=3s", `there is no setting "timeouts.conect": did you mean timeouts.connect?`},
 		{"connect=3s", `there is no setting "connect": did you mean timeouts.connect or limits.origin_connections?`},
-		{"limit.streams=3", `there is no setting "limit.streams": did you mean limits.streams?`},
+		{"limit.streams=3", `there is no setting "limit.streams": did you mean limits.streams or floods.streams?`},
 		{"timeouts.idle=3s", `there is no setting "timeouts.idle": did you mean timeouts.request_body_idle, timeouts.session_idle or timeouts.response_body_idle?`},
 		{"timeouts.request-head=3s", `there is no setting "timeouts.request-head": did you mean timeouts.request_head`},
 		{"zzz=1", `there is no setting "zzz": the settings are timeouts.handshake, `},
@@ -119,6 +133,13 @@ func TestSetSaysWhatIsWrongAndWhatWouldBeRight(t *testing.T) {
 		{"limits.streams=0", `setting limits.streams=0: out of range: want 1 to 1048576 (default 250)`},
 		{"limits.streams=many", `setting limits.streams=many: not a whole number: want a whole number such as 100 (default 250)`},
 		{"limits.streams=", `not a whole number`},
+		{"floods.ping=100", `setting floods.ping=100: not a rate: want COUNT/DURATION such as 100/10s, or observe:100/10s, or off (default 100/10s)`},
+		{"floods.ping=0/1s", `the count is not between 1 and 2147483647: want`},
+		{"floods.ping=many/1s", `the count "many" is not a whole number: want`},
+		{"floods.ping=5/10", `a duration needs a unit (did you mean 10s?): want`},
+		{"floods.ping=5/1us", `the duration is not between 1ms and 24h, in whole milliseconds: want`},
+		{"floods.ping=watch:5/1s", `want COUNT/DURATION such as`},
+		{"floods.pings=5/1s", `there is no setting "floods.pings": did you mean floods.ping`},
 	} {
 		s := Defaults()
 		err := s.Set(tc.set)
@@ -150,9 +171,10 @@ func TestSettingsReachThePackagesTheyConfigure(t *testing.T) {
 	for _, set := range []string{
 		"timeouts.handshake=1s", "timeouts.preface=2s", "timeouts.request_head=3s", "timeouts.request_body_idle=4s",
 		"timeouts.write_stall=5s", "timeouts.session_idle=6s", "timeouts.session_age=7s", "timeouts.connect=8s",
-		"timeouts.response_head=9s", "timeouts.response_body_idle=10s", "timeouts.origin_idle=11s",
+		"timeouts.response_head=9s", "timeouts.response_body_idle=10s", "timeouts.origin_idle=11s", "timeouts.tunnel_idle=12s",
 		"limits.request_head=1KiB", "limits.response_head=2KiB", "limits.fields=3", "limits.target=4KiB",
 		"limits.request_body=5", "limits.streams=6", "limits.sessions=7", "limits.sessions_per_client=8", "limits.origin_connections=9",
+		"limits.session_memory=10MiB", "floods.resets=observe:11/12s",
 	} {
 		if err := s.Set(set); err != nil {
 			t.Fatal(err)
@@ -167,8 +189,10 @@ func TestSettingsReachThePackagesTheyConfigure(t *testing.T) {
 		{"frontend", []any{f.Handshake, f.Preface, f.MaxSessions, f.MaxPerClient}, []any{time.Second, 2 * time.Second, 7, 8}},
 		{"h2session", []any{h.Preface, h.RequestHeadTimeout, h.WriteStall, h.SessionIdle, h.SessionAge, h.MaxStreams, h.RequestHead, h.Fields, h.Target},
 			[]any{2 * time.Second, 3 * time.Second, 5 * time.Second, 6 * time.Second, 7 * time.Second, 6, 1024, 3, 4096}},
-		{"httpsm timeouts", []any{tm.Preface, tm.RequestHead, tm.RequestBodyIdle, tm.WriteStall, tm.SessionIdle, tm.SessionAge, tm.Connect, tm.ResponseHead, tm.ResponseBodyIdle},
-			[]any{2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second, 6 * time.Second, 7 * time.Second, 8 * time.Second, 9 * time.Second, 10 * time.Second}},
+		{"h2session floods", []any{h.SessionMemory, h.Floods[h2session.FloodResets], h.Floods[h2session.FloodStreams]},
+			[]any{int64(10 << 20), h2session.Budget{Count: 11, Per: 12 * time.Second, Observe: true}, h2session.Unlimited}},
+		{"httpsm timeouts", []any{tm.Preface, tm.RequestHead, tm.RequestBodyIdle, tm.WriteStall, tm.SessionIdle, tm.SessionAge, tm.Connect, tm.ResponseHead, tm.ResponseBodyIdle, tm.TunnelIdle},
+			[]any{2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second, 6 * time.Second, 7 * time.Second, 8 * time.Second, 9 * time.Second, 10 * time.Second, 12 * time.Second}},
 		{"httpsm limits", []any{lm.RequestHead, lm.ResponseHead, lm.Fields, lm.Target, lm.RequestBody}, []any{1024, 2048, 3, 4096, int64(5)}},
 		{"origin", []any{o.ConnectTimeout, o.IdleTimeout, o.MaxConns}, []any{8 * time.Second, 11 * time.Second, 9}},
 	} {

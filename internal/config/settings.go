@@ -19,6 +19,8 @@ const Off = -1
 type Settings struct {
 	Timeouts Timeouts
 	Limits   Limits
+	// Floods are the settings floods.*, by bound; what is off is Unlimited.
+	Floods [h2session.NumBounds]h2session.Budget
 }
 
 // Timeouts are the durations of the settings timeouts.*; Off means never.
@@ -26,7 +28,7 @@ type Timeouts struct {
 	Handshake, Preface, RequestHead, RequestBodyIdle, WriteStall time.Duration
 	SessionIdle, SessionAge                                      time.Duration
 	Connect, ResponseHead, ResponseBodyIdle, OriginIdle          time.Duration
-	Drain                                                        time.Duration
+	TunnelIdle, Drain                                            time.Duration
 }
 
 // Limits are the numbers of the settings limits.*: sizes in bytes, the others
@@ -36,6 +38,7 @@ type Limits struct {
 	Fields, Streams                                int64
 	Sessions, SessionsPerClient                    int64
 	OriginConnections                              int64
+	Memory, SessionMemory                          int64
 }
 
 // Frontend returns the settings' part of a frontend's configuration: all but
@@ -61,6 +64,8 @@ func (s *Settings) Session() h2session.Config {
 		WriteStall:         s.Timeouts.WriteStall,
 		SessionIdle:        s.Timeouts.SessionIdle,
 		SessionAge:         s.Timeouts.SessionAge,
+		Floods:             s.Floods,
+		SessionMemory:      s.Limits.SessionMemory,
 	}
 }
 
@@ -75,6 +80,7 @@ func (s *Settings) Machine() (httpsm.Timeouts, httpsm.Limits) {
 		SessionAge:       s.Timeouts.SessionAge,
 		ResponseHead:     s.Timeouts.ResponseHead,
 		ResponseBodyIdle: s.Timeouts.ResponseBodyIdle,
+		TunnelIdle:       s.Timeouts.TunnelIdle,
 		Connect:          s.Timeouts.Connect,
 	}
 	l := httpsm.Limits{

@@ -1,7 +1,10 @@
 package config
 
 import (
+	"slices"
 	"time"
+
+	"github.com/h2gw/h2gw/h2session"
 )
 
 // A Setting is one row of the table: a name operators may script against.
@@ -13,7 +16,7 @@ type Setting struct {
 	// Default is the value in text form; parsing it gives what Defaults holds.
 	Default string
 	// Min and Max bound the value, in nanoseconds, bytes or pieces; both
-	// inclusive.
+	// inclusive. Those of a Rate are as packRate makes them.
 	Min, Max int64
 	// CanBeOff says whether "off" is a value.
 	CanBeOff bool
@@ -36,7 +39,7 @@ const (
 
 // Table returns every setting, in the order of the documentation. The slice is
 // the caller's.
-func Table() []Setting { return append(timeoutSettings(), limitSettings()...) }
+func Table() []Setting { return slices.Concat(timeoutSettings(), limitSettings(), floodSettings()) }
 
 func timeoutSettings() []Setting {
 	d := func(name, def string, min int64, off bool, field func(*Timeouts) *time.Duration, doc string) Setting {
@@ -64,6 +67,8 @@ func timeoutSettings() []Setting {
 			"The origin's response head. 504."),
 		d("response_body_idle", "60s", ms, true, func(t *Timeouts) *time.Duration { return &t.ResponseBodyIdle },
 			"No byte of a response body came. RST_STREAM(INTERNAL_ERROR), or the connection is cut."),
+		d("tunnel_idle", "1h", 10*ms, true, func(t *Timeouts) *time.Duration { return &t.TunnelIdle },
+			"No byte passed a WebSocket, in either direction. RST_STREAM(CANCEL), or the connection is cut."),
 		d("origin_idle", "60s", ms, true, func(t *Timeouts) *time.Duration { return &t.OriginIdle },
 			"A kept-alive origin connection that is not used. `off`: connections are not kept."),
 		d("drain", "30s", 0, false, func(t *Timeouts) *time.Duration { return &t.Drain },
@@ -95,6 +100,10 @@ func limitSettings() []Setting {
 			"Client connections from one IPv4 address or IPv6 /64. The connection is closed."),
 		l("origin_connections", Count, "1024", 1, 1<<20, false, func(l *Limits) *int64 { return &l.OriginConnections },
 			"Connections to one endpoint. Beyond it requests wait, then 503."),
+		l("memory", Size, "1GiB", mib, tib, true, func(l *Limits) *int64 { return &l.Memory },
+			"Bytes buffered by all client connections. REFUSED_STREAM for new streams; from twice as many on, new connections are closed."),
+		l("session_memory", Size, "32MiB", mib, tib, true, func(l *Limits) *int64 { return &l.SessionMemory },
+			"Bytes buffered by one HTTP/2 session. REFUSED_STREAM for its new streams."),
 	}
 }
 
@@ -118,6 +127,8 @@ func (row *Setting) store(s *Settings, v int64) {
 		*p = time.Duration(v)
 	case *int64:
 		*p = v
+	case *h2session.Budget:
+		*p = unpackRate(v)
 	}
 }
 
@@ -128,6 +139,8 @@ func (row *Setting) load(s *Settings) int64 {
 		return int64(*p)
 	case *int64:
 		return *p
+	case *h2session.Budget:
+		return packRate(*p)
 	}
 	return 0
 }

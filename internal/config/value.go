@@ -17,16 +17,17 @@ const (
 	Duration Kind = iota // 250ms, 3s, 1h30m
 	Size                 // 512B, 64KiB, 1MiB, 2GiB; a bare number is bytes
 	Count                // 250
+	Rate                 // 100/10s, observe:100/10s
 )
 
 // String returns the kind's name.
 func (k Kind) String() string {
-	return [...]string{"duration", "size", "count"}[k]
+	return [...]string{"duration", "size", "count", "rate"}[k]
 }
 
 // example shows a value of the kind, for messages.
 func (k Kind) example() string {
-	return [...]string{"3s, 250ms or 1h30m", "64KiB, 1MiB or 512B", "a whole number such as 100"}[k]
+	return [...]string{"3s, 250ms or 1h30m", "64KiB, 1MiB or 512B", "a whole number such as 100", "COUNT/DURATION such as 100/10s, or observe:100/10s"}[k]
 }
 
 // parse reads text and checks it against the setting's bounds. "off" gives Off.
@@ -41,7 +42,7 @@ func (row *Setting) parse(text string) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: want %s", err, row.wanted())
 	}
-	if v < row.Min || v > row.Max {
+	if row.Kind != Rate && (v < row.Min || v > row.Max) {
 		return 0, fmt.Errorf("out of range: want %s to %s%s", row.Kind.format(row.Min), row.Kind.format(row.Max), row.orOff())
 	}
 	return v, nil
@@ -62,6 +63,8 @@ func (k Kind) parse(text string) (int64, error) {
 		return parseDuration(text)
 	case Size:
 		return parseSize(text)
+	case Rate:
+		return parseRate(text)
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -131,6 +134,8 @@ func (k Kind) format(v int64) string {
 			}
 		}
 		return strconv.FormatInt(v, 10) + "B"
+	case Rate:
+		return unpackRate(v).String()
 	}
 	return strconv.FormatInt(v, 10)
 }

@@ -18,6 +18,7 @@ const closeGrace = time.Second
 // these counts.
 type admission struct {
 	max, perClient int // not positive: no bound
+	admit          func() error
 
 	mu      sync.Mutex
 	conns   map[net.Conn]bool  // true: its protocol is not known yet
@@ -37,6 +38,11 @@ func newAdmission(max, perClient int) *admission {
 // enter counts c in, or returns why it may not come in.
 func (a *admission) enter(c net.Conn, client netip.Addr) error {
 	key := clientKey(client)
+	if a.admit != nil {
+		if err := a.admit(); err != nil {
+			return err
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {

@@ -40,6 +40,9 @@ type Config struct {
 	// MaxPerClient bounds those of one client: one IPv4 address, or one IPv6
 	// /64, which is what a single customer holds. 0 or negative: no bound.
 	MaxPerClient int
+	// Admit is asked for each connection before its handshake; an error, which
+	// says why, refuses it with ReasonLimit. It must not block. May be nil.
+	Admit func() error
 	// OnAcceptError is told of failed accepts, such as the process being out of
 	// file descriptors, at most once in ten seconds per listener. May be nil.
 	OnAcceptError func(listener string, err error)
@@ -81,7 +84,7 @@ type Reason string
 
 // The reasons a Handler's Refused can be given.
 const (
-	ReasonLimit            Reason = "limit"             // MaxSessions or MaxPerClient
+	ReasonLimit            Reason = "limit"             // MaxSessions, MaxPerClient or Admit
 	ReasonHandshake        Reason = "handshake"         // the TLS handshake failed
 	ReasonHandshakeTimeout Reason = "handshake_timeout" // Config.Handshake
 	ReasonPrefaceTimeout   Reason = "preface_timeout"   // Config.Preface

@@ -55,7 +55,9 @@ func newFrontend(cfg Config) *Frontend {
 	if cfg.MaxSessions == 0 {
 		cfg.MaxSessions = DefaultMaxSessions
 	}
-	return &Frontend{cfg: cfg, admission: newAdmission(cfg.MaxSessions, cfg.MaxPerClient), stop: make(chan struct{})}
+	f := &Frontend{cfg: cfg, admission: newAdmission(cfg.MaxSessions, cfg.MaxPerClient), stop: make(chan struct{})}
+	f.admission.admit = cfg.Admit
+	return f
 }
 
 func listenError(l ListenerConfig, err error) error {

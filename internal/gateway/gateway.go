@@ -39,6 +39,7 @@ type Gateway struct {
 
 	ids      ids
 	registry registry
+	memory   *h2session.Memory
 	panics   atomic.Uint64 // recovered here, beside those the servers count
 	started  atomic.Bool
 	stopped  chan struct{} // closed when Shutdown has ended
@@ -113,6 +114,7 @@ func (g *Gateway) build() (err error) {
 	}
 	fc := g.cfg.Settings.Frontend()
 	fc.Listeners = lns
+	fc.Admit = g.admit
 	fc.OnAcceptError = func(listener string, err error) {
 		g.log.Error().Str("listener", listener).Err(err).Msg("cannot accept connections; trying again")
 	}
@@ -136,6 +138,8 @@ func (g *Gateway) makeServers() {
 	sc := g.cfg.Settings.Session()
 	sc.OnRefusal = g.sinks.refused
 	sc.Log = g.log
+	g.memory = h2session.NewMemory(g.cfg.Settings.Limits.Memory)
+	sc.Memory = g.memory
 	g.h2 = &h2session.Server{Connector: g.connector, Config: sc}
 	g.h2c = &h2session.Server{Connector: g.connector, Config: sc}
 }
@@ -147,6 +151,7 @@ func (g *Gateway) sources() metrics.Sources {
 		HTTP:             g.machine.Stats,
 		VConns:           g.connector.Stats,
 		Origins:          metrics.OriginGroups(g.group),
+		Buffered:         g.memory.Held,
 		AccessLogDropped: func() uint64 { return g.sinks.log.Stats().Dropped },
 		Panics:           func() map[string]uint64 { return map[string]uint64{"gateway": g.panics.Load()} },
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"runtime/debug"
@@ -45,7 +46,23 @@ func (g *Gateway) serve(conn net.Conn, s *pitag.Session) (rec *pitag.SessionReco
 	case pitag.TagH2C:
 		return g.h2c.ServeSession(context.Background(), conn, s)
 	}
+	g.memory.Add(http1Cost)
+	defer g.memory.Add(-http1Cost)
 	return g.machine.ServeConn(context.Background(), conn, s)
+}
+
+// http1Cost is what an HTTP/1.1 connection holds: two buffers, goroutines, TLS.
+// Its bodies pass through buffers of a fixed size.
+const http1Cost = 64 << 10
+
+var errMemory = errors.New("twice limits.memory is in use")
+
+// admit refuses connections when memory is short: before that, new streams were.
+func (g *Gateway) admit() error {
+	if g.memory.Overfull() {
+		return errMemory
+	}
+	return nil
 }
 
 // Refused records a connection that never got to speak a protocol: opened and
