@@ -28,6 +28,9 @@ func (t *Txn) bind(s *pitag.Session, stream uint32, number uint64) {
 	if h, ok := s.Value(sessionHooksKey{}).(*Hooks); ok {
 		t.sessionHooks = h
 	}
+	if t.m.explain {
+		t.explain = explained(t.cl)
+	}
 }
 
 // sessionOf returns what c was opened for, or the little that is known when

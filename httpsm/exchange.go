@@ -60,6 +60,9 @@ func (t *Txn) interim() event {
 	if t.resp.Status() == 101 {
 		return t.switchProtocols()
 	}
+	if t.explain != nil {
+		t.explain.interim(t)
+	}
 	if t.req.Minor() == 0 {
 		return event{kind: evNone}
 	}
@@ -175,6 +178,9 @@ func (t *Txn) sendResponse() event {
 // client's.
 func (t *Txn) prepareResponse() event {
 	t.rec.OriginStatus = t.resp.Status()
+	if t.explain != nil {
+		t.explain.before.CopyFrom(&t.resp.Fields)
+	}
 	framing, err := h1.ResponseFraming(&t.resp, t.oreq.Method())
 	if err != nil {
 		return event{kind: evResponseBad, err: err}
@@ -192,6 +198,9 @@ func (t *Txn) prepareResponse() event {
 	}
 	if err := t.frameResponse(framing); err != nil {
 		return event{kind: evFault, err: err}
+	}
+	if t.explain != nil {
+		t.explain.response(t, framing)
 	}
 	return event{kind: evNone}
 }
@@ -325,6 +334,9 @@ func (t *Txn) endBody() event {
 		var trailers *h1.Fields
 		if t.respBody.Done() {
 			trailers = t.respBody.Trailers()
+			if t.explain != nil {
+				forbidden(t.explain.notes.Response, t.respBody.Dropped())
+			}
 		}
 		t.respOut = h1.AppendLastChunk(t.respOut, trailers)
 	}

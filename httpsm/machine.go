@@ -21,6 +21,7 @@ type Machine struct {
 	requestLimits, responseLimits h1.Limits
 	literal                       *origin.Group // endpoints that are addresses of virtual connections
 
+	explain                      bool   // at debug level: say what became of messages
 	pseudonym                    []byte // in Via; of this Machine only
 	via10, via11, via2           []byte
 	responseVia10, responseVia11 []byte
@@ -51,6 +52,7 @@ func New(cfg Config) *Machine {
 		requestLimits:  cfg.Limits.request(),
 		responseLimits: cfg.Limits.response(),
 		ended:          make(chan struct{}, 1),
+		explain:        cfg.Log.Debug().Enabled(),
 		conns:          make(map[*http1Conn]struct{}),
 		retries:        make(map[Retry]uint64),
 	}

@@ -50,6 +50,9 @@ func (t *Txn) buildRequest() event {
 	if v, ok := t.oreq.Fields.Get("Expect"); ok {
 		u.expects = h1.EqualFold(v, "100-continue")
 	}
+	if t.explain != nil {
+		t.explain.request(t)
+	}
 	t.reqOut = h1.AppendRequestHead(t.reqOut[:0], &t.oreq)
 	if ev := t.takeFirst(); ev.kind != evNone {
 		return ev

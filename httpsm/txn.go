@@ -81,6 +81,8 @@ type Txn struct {
 	armed       connectWatch
 	upgrade     upgrade
 
+	explain *explanation // nil: nobody wants one
+
 	sessionHooks *Hooks // nil: none
 	hooks        *Hooks // nil: none
 	ownHooks     Hooks
@@ -232,7 +234,7 @@ func (t *Txn) reset() {
 	t.ctx.err, t.ctx.waits = nil, nil
 	t.cl, t.state, t.action, t.now, t.point, t.rec = nil, 0, action{}, time.Time{}, 0, Record{}
 	t.respDir, t.out, t.transform, t.bodyOut, t.headBytes = 0, responseFraming{}, nil, 0, 0
-	t.group, t.ep, t.sessionHooks, t.hooks = nil, nil, nil, nil
+	t.group, t.ep, t.sessionHooks, t.hooks, t.explain = nil, nil, nil, nil, nil
 	t.built, t.requestLeft, t.gotBytes, t.originKeep, t.headSent = false, false, false, false, false
 	t.keep, t.headOK, t.watching, t.fresh, t.lastResort, t.interims = false, false, false, false, false, 0
 	t.upgrade = upgrade{}

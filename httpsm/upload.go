@@ -152,6 +152,9 @@ func (t *Txn) frameRequest(data []byte, last bool) error {
 		var trailers *h1.Fields
 		if u.framing.Kind == h1.Chunked {
 			trailers = u.body.Trailers()
+			if t.explain != nil {
+				forbidden(t.explain.notes.Request, u.body.Dropped())
+			}
 		}
 		t.reqOut = h1.AppendLastChunk(t.reqOut, trailers)
 	}
