@@ -243,7 +243,7 @@ func (l *leaver) Read(b []byte) (int, error) {
 func TestStreamsResetAtOnceHaveOneLineEach(t *testing.T) {
 	begin(t)
 	o := startOrigin(t, serveBulk)
-	r := newRig(t, []string{o.addr()})
+	r := newRig(t, []string{o.addr()}, "floods.resets=off", "floods.provoked_resets=off", "floods.refused=off")
 	nc, err := net.Dial("tcp", r.Addr(gateway.ListenerPlain).String())
 	if err != nil {
 		t.Fatal(err)
