@@ -1,0 +1,200 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// cells lays a table out: the heading, then a line for each gateway.
+func (t *Table) cells() [][]string {
+	shown := t.Shown()
+	head := []string{"gateway"}
+	for i, c := range shown {
+		head = append(head, c.Title())
+		if i == 0 {
+			head = append(head, "to best peer")
+		}
+	}
+	out := [][]string{append(head, "requests", "failed")}
+	for _, r := range t.Rows {
+		line := []string{r.Gateway}
+		for i, c := range shown {
+			line = append(line, r.text(c))
+			if i == 0 {
+				line = append(line, t.ratio(r, c))
+			}
+		}
+		out = append(out, append(line, fmt.Sprint(r.Requests()), fmt.Sprint(r.Failed())))
+	}
+	return out
+}
+
+// text is the row's figure, or a dash where there is none.
+func (r *Row) text(c Column) string {
+	f, ok := r.Figure(c)
+	if !ok {
+		return "—"
+	}
+	return f.Text(c)
+}
+
+// ratio is the row's figure as a multiple of the cheapest peer's.
+func (t *Table) ratio(r *Row, c Column) string {
+	f, ok := r.Figure(c)
+	best, found := t.Best(c)
+	if !ok || !found || best == 0 {
+		return "—"
+	}
+	return fmt.Sprintf("%.2f", f.Median/best)
+}
+
+// Summary is the first figure of every workload for every gateway: a heading,
+// a line of units, then a line for each gateway.
+func (r *Report) Summary() [][]string {
+	head, units := []string{"gateway"}, []string{""}
+	lines := map[string][]string{}
+	var names []string
+	for _, t := range r.Tables {
+		head, units = append(head, t.Workload), append(units, t.Columns[0].Title())
+		for _, row := range t.Rows {
+			if lines[row.Gateway] == nil {
+				names = append(names, row.Gateway)
+			}
+			line := lines[row.Gateway]
+			for len(line) < len(head)-2 {
+				line = append(line, "—")
+			}
+			text := "—"
+			if f, ok := row.Figure(t.Columns[0]); ok {
+				text = t.Columns[0].Format(f.Median)
+			}
+			lines[row.Gateway] = append(line, text)
+		}
+	}
+	out := [][]string{head, units}
+	for _, n := range names {
+		out = append(out, append([]string{n}, lines[n]...))
+	}
+	return out
+}
+
+// Notes are the reasons for figures that are not shown.
+func (t *Table) Notes() []string {
+	var out []string
+	for _, r := range t.Rows {
+		if why := r.Refused(); why != "" {
+			out = append(out, fmt.Sprintf("%s: no figure: %s", r.Gateway, why))
+		}
+	}
+	return out
+}
+
+// WriteText prints the report for a terminal.
+func (r *Report) WriteText(w io.Writer) error {
+	for _, t := range r.Tables {
+		if _, err := fmt.Fprintf(w, "\n%s: %s\n%s", t.Workload, t.About, align(t.cells())); err != nil {
+			return err
+		}
+		for _, n := range t.Notes() {
+			fmt.Fprintln(w, "  "+n)
+		}
+	}
+	_, err := fmt.Fprintf(w, "\nmedians\n%s\n%s\n", align(pad(r.Summary())), strings.Join(r.Facts(), "\n"))
+	return err
+}
+
+// pad makes all rows as long as the first.
+func pad(rows [][]string) [][]string {
+	for i := range rows {
+		for len(rows[i]) < len(rows[0]) {
+			rows[i] = append(rows[i], "—")
+		}
+	}
+	return rows
+}
+
+// align pads cells to columns, the first to the left and numbers to the right.
+func align(rows [][]string) string {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, c := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, c := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
+			if i == 0 {
+				b.WriteString("  " + c + pad)
+			} else {
+				b.WriteString("  " + pad + c)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Facts are lines that say what was measured, on what and when.
+func (r *Report) Facts() []string {
+	log := "off"
+	if r.Settings.AccessLog {
+		log = "on"
+	}
+	facts := []string{
+		fmt.Sprintf("%s UTC; %s, %d cores, %d GiB; Linux %s", r.Date, r.Machine.CPU, r.Machine.Cores, r.Machine.MemoryGiB, r.Machine.Kernel),
+		fmt.Sprintf("rounds: %d, of %g s a run (median, then min–max); %d workers each; access logs %s; load average %.2f before, %.2f after",
+			r.Settings.Rounds, r.Settings.WindowSeconds, r.Settings.Workers, log, r.LoadBefore, r.LoadAfter),
+		"versions: " + r.versions(),
+	}
+	if len(r.Settings.H2GW) > 0 {
+		facts = append(facts, "h2gw was given: "+strings.Join(r.Settings.H2GW, ", "))
+	}
+	for _, m := range r.Missing {
+		facts = append(facts, "left out: "+m)
+	}
+	return facts
+}
+
+func (r *Report) versions() string {
+	var out []string
+	for name, v := range r.Versions {
+		out = append(out, name+" "+v)
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// WriteMarkdown writes the tables for a page in the repository.
+func (r *Report) WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("# Benchmark\n\n")
+	for _, f := range r.Facts() {
+		b.WriteString("- " + f + "\n")
+	}
+	b.WriteString("\nLower is better, but for requests/s. ../README.md says how to read this.\n")
+	b.WriteString("\n## Medians\n\n" + markdown(pad(r.Summary())))
+	for _, t := range r.Tables {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", t.Workload, t.About, markdown(t.cells()))
+		for _, n := range t.Notes() {
+			b.WriteString("\n" + n + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func markdown(rows [][]string) string {
+	var b strings.Builder
+	for i, row := range rows {
+		b.WriteString("| " + strings.Join(row, " | ") + " |\n")
+		if i == 0 {
+			b.WriteString("|---" + strings.Repeat("|--:", len(row)-1) + "|\n")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/h2gw/h2gw/bench/load"
+	"github.com/h2gw/h2gw/bench/report"
+)
+
+// measure runs all rounds of all workloads and fills the report's tables.
+// Idle memory comes last, with the other gateways stopped.
+func measure(ctx context.Context, f *field, r *runner, rep *report.Report, progress io.Writer) error {
+	tables := makeTables(f.opts, rep)
+	if err := f.startAll(ctx); err != nil {
+		return err
+	}
+	for round := range f.opts.rounds {
+		for i, w := range f.opts.workloads {
+			if w.Kind == load.Idle {
+				continue
+			}
+			first := round + i
+			if err := oneRound(ctx, f, r, w, tables[w.Name], round, first, progress); err != nil {
+				return err
+			}
+		}
+	}
+	if f.opts.syscalls {
+		if err := syscallRound(ctx, f, r, tables, progress); err != nil {
+			return err
+		}
+	}
+	f.stopGateways()
+	for _, w := range f.opts.workloads {
+		if w.Kind == load.Idle {
+			if err := idleRounds(ctx, f, w, tables, progress); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rotated is all in the order of one turn, from another first each time: no
+// gateway always comes when the machine has just been idle.
+func rotated[T any](all []T, first int) []T {
+	n := first % len(all)
+	return append(append([]T{}, all[n:]...), all[:n]...)
+}
+
+func oneRound(ctx context.Context, f *field, r *runner, w load.Workload, t *report.Table, round, first int, progress io.Writer) error {
+	for _, g := range rotated(f.gateways, first) {
+		s, err := r.sample(ctx, w, g)
+		if err != nil {
+			return err
+		}
+		keep(t, g, s)
+		say(progress, fmt.Sprintf("round %d/%d", round+1, f.opts.rounds), t, g, s)
+	}
+	return nil
+}
+
+func syscallRound(ctx context.Context, f *field, r *runner, tables map[string]*report.Table, progress io.Writer) error {
+	for _, w := range f.opts.workloads {
+		if w.Kind != load.Steady {
+			continue
+		}
+		for _, g := range f.gateways {
+			s, err := r.countSyscalls(ctx, w, g)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			t := tables[w.Name]
+			if err != nil {
+				// The other figures stand without this one.
+				fmt.Fprintf(progress, "%s, %s: system calls not counted: %v\n", w.Name, g.Name, err)
+				continue
+			}
+			keep(t, g, s)
+			say(progress, "syscalls", t, g, s)
+		}
+	}
+	return nil
+}
+
+func idleRounds(ctx context.Context, f *field, w load.Workload, tables map[string]*report.Table, progress io.Writer) error {
+	rest := f.opts.timing.Window + f.opts.timing.WarmUp
+	for _, n := range f.opts.idle {
+		t := tables[idleName(w, n)]
+		for round := range f.opts.rounds {
+			for _, g := range rotated(f.gateways, round) {
+				s, err := idleSample(ctx, f, w, g, n, rest)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					s.Why = err.Error()
+				}
+				keep(t, g, s)
+				say(progress, fmt.Sprintf("round %d/%d", round+1, f.opts.rounds), t, g, s)
+			}
+		}
+	}
+	return nil
+}
+
+func keep(t *report.Table, g *gateway, s report.Sample) {
+	row := t.Row(g.Name, g.ours)
+	row.Samples = append(row.Samples, s)
+}
+
+// say prints one line of progress.
+func say(w io.Writer, what string, t *report.Table, g *gateway, s report.Sample) {
+	text := s.Why
+	if text == "" {
+		for _, c := range append([]report.Column{report.Syscalls}, t.Columns...) {
+			if v, ok := s.Values[c]; ok {
+				text = c.Format(v) + " " + c.Title()
+				break
+			}
+		}
+	}
+	fmt.Fprintf(w, "%s  %-10s %-8s %-12s %s\n", time.Now().Format("15:04:05"), what, t.Workload, g.Name, text)
+}
+
+// makeTables makes an empty table for each workload, with a row for each
+// gateway, so that they are all reported in the same order.
+func makeTables(o options, rep *report.Report) map[string]*report.Table {
+	byName := map[string]*report.Table{}
+	add := func(name, about string, columns ...report.Column) {
+		t := &report.Table{Workload: name, About: about, Columns: columns}
+		rep.Tables = append(rep.Tables, t)
+		byName[name] = t
+	}
+	for _, w := range o.workloads {
+		switch w.Kind {
+		case load.Steady:
+			add(w.Name, w.About, report.CPU, report.System, report.Syscalls, report.Rate, report.Memory)
+		case load.Latency:
+			add(w.Name, w.About, report.P99, report.P50, report.P999, report.CPU)
+		case load.Idle:
+			for _, n := range o.idle {
+				add(idleName(w, n), fmt.Sprintf("%d %s", n, w.About), report.IdleKiB, report.Memory)
+			}
+		default:
+			add(w.Name, w.About, report.CPU, report.System, report.Memory)
+		}
+	}
+	return byName
+}
+
+// idleName is the table's name for n idle connections: "idle 2000".
+func idleName(w load.Workload, n int) string { return fmt.Sprintf("%s %d", w.Name, n) }
