@@ -37,6 +37,10 @@ func (s *Session) chargeBlock(f *frame) error {
 // limit is not kept in any mode.
 func (s *Session) blockError(err error) error {
 	if errors.Is(err, hpack.ErrStringLength) {
+		s.mu.Lock()
+		defer s.unlock()
+		s.m.count.floods[FloodHeaderBytes]++
+		s.m.passed |= 1 << FloodHeaderBytes
 		return FloodHeaderBytes.exceeded(s.cfg.flood(FloodHeaderBytes))
 	}
 	return connError(codeCompression, "header block cannot be decoded")

@@ -50,6 +50,7 @@ var rules = map[string]rule{
 	"internal/e2e":      {[]string{"*"}, "tests only"},
 	"internal/scenario": {[]string{"*"}, "the runner of testdata/scenarios: it composes a whole gateway"},
 	"internal/failure":  {[]string{"*"}, "tests only"},
+	"internal/hostile":  {[]string{"*"}, "tests only"},
 	"bench":             {[]string{"*"}, "measures the product from outside"},
 }
 
