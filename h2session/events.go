@@ -16,9 +16,12 @@ type Refusal struct {
 	Stream  uint32 // HTTP/2 stream id
 	Txn     uint64 // 1-based count of the stream on its session
 	// Method, Host, Path and UserAgent are what is known of the request: they
-	// may be empty, and hold visible characters and spaces only.
+	// may be empty, hold visible characters and spaces only, and end after 1024
+	// of them (the path of a target over the limit after 256), so that refused
+	// requests cannot fill a log.
 	Method, Host, Path, UserAgent string
 	Status                        int    // sent to the client; 0 when the stream was reset
+	BytesOut                      int64  // of the body sent with Status
 	H2Error                       string // RFC spelling of the code when the stream was reset; else ""
 	Outcome                       string // http_request_error, gateway_draining, ...
 	Reason                        string

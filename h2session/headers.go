@@ -34,6 +34,7 @@ type headerBlock struct {
 	forwarded  bool   // the client is an intermediary
 	bad        string // why it is malformed; the first reason
 	tooMany    bool   // more bytes or fields than the limits: 431
+	manyFields bool   // ... and it was the fields
 	longTarget bool   // 414
 }
 
@@ -97,7 +98,7 @@ func (b *headerBlock) emit(f hpack.HeaderField) {
 		b.emitPseudo(f)
 	case b.tooMany:
 	case len(b.fields) >= b.cfg.fields():
-		b.tooMany = true
+		b.tooMany, b.manyFields = true, true
 	default:
 		b.note(f)
 		b.fields = append(b.fields, f)

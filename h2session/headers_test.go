@@ -126,6 +126,11 @@ func TestMalformedRequests(t *testing.T) {
 		"content-length empty":     req("GET", "/", "content-length", ""),
 		"content-length too large": req("GET", "/", "content-length", "9223372036854775808"),
 		"content-length, no body":  req("GET", "/", "content-length", "1"),
+		"CONNECT with a path":      {":method", "CONNECT", ":authority", "a:1", ":path", "/"}, // RFC 9113, section 8.5
+		"CONNECT with a scheme":    {":method", "CONNECT", ":authority", "a:1", ":scheme", "https"},
+		"CONNECT without host":     {":method", "CONNECT"},
+		"CONNECT without a port":   {":method", "CONNECT", ":authority", "a"},
+		"CONNECT with upgrade":     {":method", "CONNECT", ":authority", "a:1", "upgrade", "x"},
 	}
 	for name, fields := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -158,10 +163,12 @@ func TestPlainConnectIsRefused(t *testing.T) {
 		cl := start(t, Config{}, nil)
 		cl.Handshake()
 		cl.Headers(1, false, ":method", "CONNECT", ":authority", "example.com:443")
-		cl.WantStatus(1, "501")
+		cl.WantStatus(1, "405")
 		cl.WantBody(1)
 		cl.WantReset(1, codeNo)
-		cl.wantRefusal("http_request_denied")
+		if r := cl.wantRefusal("http_request_denied"); r.Status != 405 || r.BytesOut == 0 || r.Host != "example.com:443" {
+			t.Errorf("refusal %+v", r)
+		}
 		cl.end()
 	})
 }

@@ -74,13 +74,15 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 	b, req := s.block, &s.req
 	switch {
 	case b.longTarget && b.bad == "":
-		return s.reply(st, txn, 414, outcomeRequestError, "request target too long")
+		return s.reply(st, txn, 414, outcomeRequestError, "the request target is longer than the limit")
+	case b.manyFields && b.bad == "":
+		return s.reply(st, txn, 431, outcomeRequestError, "more fields than the limit")
 	case b.tooMany && b.bad == "":
-		return s.reply(st, txn, 431, outcomeRequestError, "request head too large")
-	case b.pseudo[pseudoMethod] == "CONNECT" && b.bad == "":
-		return s.reply(st, txn, 501, outcomeRequestDenied, "CONNECT is not served")
+		return s.reply(st, txn, 431, outcomeRequestError, "the head is larger than the limit")
 	}
-	if reason := req.build(b); reason != "" {
+	if reason := s.translate(b, req); reason == refusedConnect {
+		return s.reply(st, txn, 405, outcomeRequestDenied, reason)
+	} else if reason != "" {
 		r := s.refusal(st.id, txn)
 		r.H2Error, r.Outcome, r.Reason = codeProtocol.String(), outcomeRequestError, reason
 		s.countRefused()
@@ -100,7 +102,7 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 	end := st.state != open
 	s.mu.Unlock()
 	c, err := s.connector.Open(vconn.Options{
-		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess,
+		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess, Request: s.words(),
 		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), Meter: &s.account,
 	})
 	s.connected(st, c, len(head))
@@ -255,8 +257,9 @@ func (s *Session) discard(st *stream) {
 	s.m.credit(st, n)
 }
 
-// refusal describes the request in s.block, as far as it is known.
-func (s *Session) refusal(id uint32, txn uint64) *Refusal {
+// words are what a log says of the request in s.block, as far as it is known.
+// They may hold anything.
+func (s *Session) words() vconn.Request {
 	b := s.block
 	host := b.pseudo[pseudoAuthority]
 	for i := 0; host == "" && i < len(b.fields); i++ {
@@ -264,10 +267,14 @@ func (s *Session) refusal(id uint32, txn uint64) *Refusal {
 			host = b.fields[i].Value
 		}
 	}
+	return vconn.Request{Method: b.pseudo[pseudoMethod], Host: host, Path: b.pseudo[pseudoPath], UserAgent: b.agent}
+}
+
+func (s *Session) refusal(id uint32, txn uint64) *Refusal {
+	w := s.words()
 	return &Refusal{
 		Session: s.sess, Stream: id, Txn: txn, Time: time.Now(),
-		Method: printable(b.pseudo[pseudoMethod]), Host: printable(host),
-		Path: printable(b.pseudo[pseudoPath]), UserAgent: printable(b.agent),
+		Method: printable(w.Method), Host: printable(w.Host), Path: printable(w.Path), UserAgent: printable(w.UserAgent),
 	}
 }
 
@@ -306,27 +313,4 @@ func (s *Session) isLeaving() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.m.phase == leaving
-}
-
-// reply answers a request without a transaction: a small HTTP/1.1 response takes
-// the place of the virtual connection, and goes the way of all responses.
-func (s *Session) reply(st *stream, txn uint64, status int, outcome, reason string) error {
-	r := s.refusal(st.id, txn)
-	r.Status, r.Outcome, r.Reason = status, outcome, reason
-	body := reason + "\n"
-	text := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"+
-		"Proxy-Status: h2gw; error=%s\r\n\r\n%s", status, h1.ReasonPhrase(status), len(body), outcome, body)
-	s.refuse(r) // first, so that whoever has the answer finds the line in the log
-	s.answer(st, text)
-	return nil
-}
-
-func (s *Session) answer(st *stream, text []byte) {
-	s.mu.Lock()
-	defer s.unlock()
-	st.resp.src = &textSource{text}
-	st.resp.head = s.block.pseudo[pseudoMethod] == "HEAD"
-	st.request = requestBody{length: -1, discarded: true}
-	s.m.refused++
-	s.m.wake(st)
 }

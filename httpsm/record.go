@@ -75,6 +75,17 @@ func (t *Txn) noteRequest() {
 	r.Host, r.Path, r.UserAgent, r.RequestID = cut(len(host)), cut(len(path)), cut(len(agent)), cut(len(id))
 }
 
+// noteUnread takes the words of whoever opened the virtual connection for a
+// request whose head was never read: it was reset first.
+func (t *Txn) noteUnread() {
+	w, r := t.cl.vc.Request(), &t.rec
+	if w.Method == "" {
+		return
+	}
+	r.Method, r.Host, r.Path, r.UserAgent = w.Method, w.Host, w.Path, w.UserAgent
+	r.Proto = t.proto()
+}
+
 // proto is the client's protocol as logs write it.
 func (t *Txn) proto() string {
 	switch {
@@ -100,6 +111,9 @@ func (t *Txn) emit() {
 	r := &t.rec
 	r.End = time.Now()
 	if t.cl.vc != nil {
+		if r.Method == "" {
+			t.noteUnread()
+		}
 		t.settle()
 	} else {
 		t.settleStatus(0)

@@ -1,6 +1,7 @@
 package httpsm
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/h2gw/h2gw/internal/h1"
@@ -77,6 +78,10 @@ func (t *Txn) buildReply(a action) ([]byte, error) {
 	t.scratch = append(t.scratch, h1.ReasonPhrase(a.status)...)
 	t.scratch = append(t.scratch, ": "...)
 	t.scratch = append(t.scratch, a.outcome...)
+	if reason := t.reason(a); reason != "" {
+		t.scratch = append(t.scratch, ": "...)
+		t.scratch = append(t.scratch, reason...)
+	}
 	t.scratch = append(t.scratch, '\n')
 	body := append([]byte(nil), t.scratch...)
 	if err := h.Fields.Add("Content-Type", "text/plain; charset=utf-8"); err != nil {
@@ -89,6 +94,23 @@ func (t *Txn) buildReply(a action) ([]byte, error) {
 	}
 	// RFC 9209: which gateway, and what went wrong, in the word of the log.
 	return body, h.Fields.Add("Proxy-Status", t.m.cfg.Via+"; error="+string(a.outcome))
+}
+
+// reason is what the client may be told beyond the outcome: which rule its
+// request broke. What went wrong behind the gateway is for the log.
+func (t *Txn) reason(a action) string {
+	var te *TxnError
+	if a.source != SourceClient || !errors.As(t.rec.Err, &te) || te.Err == nil {
+		return ""
+	}
+	var pe *h1.ProtocolError
+	switch {
+	case errors.As(te.Err, &pe):
+		return pe.Reason
+	case a.outcome == HTTPRequestError, a.outcome == HTTPRequestDenied:
+		return te.Err.Error()
+	}
+	return ""
 }
 
 func (t *Txn) frameReply(size int) error {

@@ -151,6 +151,7 @@ func (t *Txn) readRequestHead() event {
 	if ev := t.parseRequestHead(); ev.kind != evNone {
 		return ev
 	}
+	t.noteRequest()
 	framing, err := h1.RequestFraming(&t.req)
 	if err != nil {
 		return requestBad(err)
@@ -158,7 +159,6 @@ func (t *Txn) readRequestHead() event {
 	t.up.begin(framing, t.m.requestLimits)
 	t.headOK = true
 	t.keep = t.cl.vc == nil && h1.RequestKeepAlive(&t.req)
-	t.noteRequest()
 	if ev := t.hookEvent(ReadRequestHead); ev.kind != evNone {
 		return ev
 	}

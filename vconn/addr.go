@@ -63,3 +63,6 @@ func (c *Conn) Txn() uint64 { return c.pair.txn }
 // Session returns what the connection was opened for: the real client, TLS and
 // ALPN; nil when nothing was given.
 func (c *Conn) Session() *pitag.Session { return c.pair.session }
+
+// Request returns what the opener said of the request.
+func (c *Conn) Request() Request { return c.pair.request }

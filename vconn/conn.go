@@ -28,6 +28,7 @@ type pair struct {
 	identity pitag.Identity
 	addr     netip.AddrPort
 	session  *pitag.Session
+	request  Request
 	txn      uint64
 	counters *tagCounters
 	notes    *Notes // nil: none are kept

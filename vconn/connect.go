@@ -40,6 +40,9 @@ type Options struct {
 	// Txn is the 1-based count of the transaction on its client connection;
 	// 0 = none.
 	Txn uint64
+	// Request is what the opener knows of the request that it will write, for
+	// the record of a transaction that ends before it has read the head.
+	Request Request
 	// Observer is that of the active end; may be nil.
 	Observer Observer
 	// ActiveToPassive and PassiveToActive are the most bytes each direction
@@ -56,6 +59,10 @@ type Options struct {
 // told of every chunk taken (n > 0) and given back (n < 0), with a lock held: it
 // must not block, nor call into the connection.
 type Meter interface{ Buffered(n int) }
+
+// A Request is a request in the words of a log. It may be empty in parts, and
+// the transaction behind the connection believes the head it reads, not this.
+type Request struct{ Method, Host, Path, UserAgent string }
 
 // A Connector opens virtual connections to one Acceptor. It is safe for
 // concurrent use. Make one with [NewConnector].
@@ -118,6 +125,7 @@ func newPair(o *Options) *pair {
 		e.peer, e.in, e.out = &p.ends[1-i], &p.toEnd[i], &p.toEnd[1-i]
 		e.in.cond.L = &p.mu
 	}
+	p.request = o.Request
 	p.toEnd[passive].bound = boundOr(o.ActiveToPassive)
 	p.toEnd[active].bound = boundOr(o.PassiveToActive)
 	p.toEnd[active].meter, p.toEnd[passive].meter = o.Meter, o.Meter

@@ -123,7 +123,7 @@ func (l *Log) Refused(r *h2session.Refusal) {
 	rec := httpsm.Record{
 		Session: r.Session, Stream: r.Stream, Txn: r.Txn,
 		Method: r.Method, Host: r.Host, Path: r.Path, UserAgent: r.UserAgent, Proto: "HTTP/2.0",
-		Status: r.Status, Outcome: httpsm.Outcome(r.Outcome), H2Error: r.H2Error,
+		Status: r.Status, Outcome: httpsm.Outcome(r.Outcome), H2Error: r.H2Error, BytesOut: r.BytesOut,
 		Start: r.Time, End: r.Time,
 	}
 	l.Record(&rec)

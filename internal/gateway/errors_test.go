@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -9,7 +10,8 @@ import (
 )
 
 // What the gateway answers itself is the same on every protocol: a status, a
-// Proxy-Status field (RFC 9209) and a line with the same outcome.
+// Proxy-Status field (RFC 9209), fields and body alike, and a line with the same
+// outcome.
 func TestTheGatewaysOwnAnswersAreTheSameOnEveryProtocol(t *testing.T) {
 	down, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -23,7 +25,7 @@ func TestTheGatewaysOwnAnswersAreTheSameOnEveryProtocol(t *testing.T) {
 		handler http.HandlerFunc
 		set     []string
 		path    string
-		body    string
+		body    string // "CONNECT", "fields": see the request below
 		status  int
 		outcome string
 	}{
@@ -34,19 +36,30 @@ func TestTheGatewaysOwnAnswersAreTheSameOnEveryProtocol(t *testing.T) {
 		{"response head too large", nil, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 3000)) },
 			[]string{"limits.response_head=2KiB"}, "/", "", 502, ""},
 		{"target too long", nil, nil, []string{"limits.target=64B"}, "/" + strings.Repeat("x", 100), "", 414, "http_request_error"},
+		{"too many fields", nil, nil, []string{"limits.fields=30"}, "/", "fields", 431, "http_request_error"},
+		{"head too large", nil, nil, []string{"limits.request_head=1KiB"}, "/", "fields", 431, "http_request_error"},
+		{"CONNECT", nil, nil, nil, "", "CONNECT", 405, "http_request_denied"},
 		{"body too large", nil, nil, []string{"limits.request_body=10B"}, "/", "more than ten bytes", 413, "http_request_error"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(t, tc.handler, tc.change, tc.set...)
+			said := ""
 			for _, p := range protocols {
 				c, url := r.client(p.client)
-				method := http.MethodGet
-				if tc.body != "" {
-					method = http.MethodPost
+				method, text := http.MethodGet, ""
+				switch tc.body {
+				case "", "fields":
+				case "CONNECT":
+					method = http.MethodConnect
+				default:
+					method, text = http.MethodPost, tc.body
 				}
-				req, err := http.NewRequest(method, url+tc.path, strings.NewReader(tc.body))
+				req, err := http.NewRequest(method, url+tc.path, strings.NewReader(text))
 				if err != nil {
 					t.Fatal(err)
+				}
+				for i := 0; tc.body == "fields" && i < 60; i++ {
+					req.Header.Set(fmt.Sprintf("X-%d", i), "0123456789")
 				}
 				resp, err := c.Do(req)
 				if err != nil {
@@ -59,6 +72,11 @@ func TestTheGatewaysOwnAnswersAreTheSameOnEveryProtocol(t *testing.T) {
 				if resp.StatusCode != tc.status || !strings.HasPrefix(status, "h2gw; error="+tc.outcome) || len(body) == 0 {
 					t.Errorf("%s: %d, Proxy-Status %q, body %q; want %d and %s", p.client, resp.StatusCode, status, body, tc.status, tc.outcome)
 				}
+				if now, first := answer(resp, body), said == ""; first {
+					said = now
+				} else if now != said {
+					t.Errorf("%s gets\n%s\nand %s\n%s", protocols[0].client, said, p.client, now)
+				}
 			}
 			r.shutdown()
 			access, _ := r.log()
@@ -66,12 +84,25 @@ func TestTheGatewaysOwnAnswersAreTheSameOnEveryProtocol(t *testing.T) {
 				t.Errorf("%d access lines, want %d", len(access), len(protocols))
 			}
 			for _, a := range access {
+				if a.BytesOut == 0 {
+					t.Errorf("the body is not counted: %+v", a)
+				}
 				if a.Status != tc.status || !strings.HasPrefix(a.Outcome, tc.outcome) || a.Outcome == "completed" {
 					t.Errorf("access line: %+v", a)
 				}
 			}
 		})
 	}
+}
+
+// answer is what a client gets, but for the hour and the connection's own field.
+func answer(resp *http.Response, body []byte) string {
+	h := resp.Header.Clone()
+	h.Del("Connection")
+	if _, err := http.ParseTime(h.Get("Date")); err == nil {
+		h.Set("Date", "a date")
+	}
+	return fmt.Sprint(resp.StatusCode, h, string(body))
 }
 
 // h2gw_streams_active tells the protocols apart while requests are running.

@@ -157,6 +157,7 @@ type line struct {
 	Status                                                             int
 	TLSVersion                                                         string `json:"tls_version"`
 	GoAway                                                             string
+	BytesOut                                                           int64 `json:"bytes_out"`
 }
 
 // log returns the access lines and the session lines written so far; shut the
