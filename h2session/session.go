@@ -22,6 +22,7 @@ type Session struct {
 	sess      *pitag.Session
 	conn      net.Conn
 	connector *vconn.Connector
+	explain   bool // at debug level: note what the translation does
 
 	// The read loop's.
 	in     frameReader
@@ -51,6 +52,7 @@ func newSession(srv *Server, conn net.Conn, sess *pitag.Session) *Session {
 	s := &Session{
 		srv: srv, cfg: &srv.Config, sess: sess, conn: conn,
 		connector: srv.Connector,
+		explain:   srv.Config.Log.Debug().Enabled(),
 		in:        newFrameReader(conn, now),
 		block:     newHeaderBlock(&srv.Config),
 		written:   make(chan struct{}),
@@ -215,7 +217,7 @@ func (s *Session) ending(err error) (drain bool) {
 	// when it does not end TLS as it should; many do not.
 	clean := err == io.EOF || err == io.ErrUnexpectedEOF || m.codeIn != ""
 	switch {
-	case clean && len(m.streams) == 0:
+	case clean && len(m.streams) == 0 && s.block.id == 0:
 		m.because(pitag.CauseClientClosed, nil)
 	default:
 		m.because(pitag.CauseClientReset, err)
