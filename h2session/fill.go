@@ -71,7 +71,9 @@ func (m *machine) sent(st *stream, p *pulled, now time.Time) {
 	switch {
 	case p.failed:
 		m.reset(st, p.code, Local, vconn.ReasonInternal, now) // unless the transaction reset it
-	case p.end:
+	case p.end && p.half && st.state != closed:
+		m.ready.push(st) // once more: the transaction may have left already
+	case p.end || p.left:
 		m.endResponse(st, now)
 	case p.more:
 		m.queue(st, now)

@@ -44,6 +44,7 @@ const (
 	pseudoScheme
 	pseudoAuthority
 	pseudoPath
+	pseudoProtocol // RFC 8441
 	numPseudo
 )
 
@@ -135,6 +136,8 @@ func (b *headerBlock) emitPseudo(f hpack.HeaderField) {
 			b.longTarget = true
 			f.Value = f.Value[:min(len(f.Value), 256)] // for the log
 		}
+	case ":protocol":
+		i = pseudoProtocol
 	default:
 		b.malformed("unknown pseudo-field")
 		return
@@ -160,6 +163,8 @@ type request struct {
 	length  int64 // content-length; -1 without one
 	chunked bool
 	cookie  []byte // crumbs, joined
+
+	protocol string // of an extended CONNECT, whose DATA is no body; "" when it is none
 }
 
 // build fills r from the block, by rules 1 to 6 of the translation (RFC 9113,
@@ -168,6 +173,7 @@ type request struct {
 func (r *request) build(b *headerBlock) string {
 	r.head.Reset()
 	r.length, r.chunked, r.cookie = -1, false, r.cookie[:0]
+	r.protocol = ""
 	if reason := r.requestLine(b); reason != "" {
 		return reason
 	}
@@ -194,6 +200,8 @@ func (r *request) requestLine(b *headerBlock) string {
 		return b.bad
 	case b.selfDep:
 		return "the stream depends on itself"
+	case b.seen[pseudoProtocol]:
+		return r.connectLine(b)
 	case !b.seen[pseudoMethod] || !b.seen[pseudoScheme] || !b.seen[pseudoPath]:
 		return "a pseudo-field is missing"
 	case b.pseudo[pseudoScheme] != "http" && b.pseudo[pseudoScheme] != "https":
@@ -242,6 +250,11 @@ func (r *request) host(b *headerBlock) string {
 func (r *request) field(f *hpack.HeaderField, crumbAt *int) string {
 	if reason := checkField(f); reason != "" {
 		return reason
+	}
+	if r.protocol != "" {
+		if drop, reason := r.tunnelField(f.Name); drop || reason != "" {
+			return reason
+		}
 	}
 	switch f.Name {
 	case "host":
@@ -301,6 +314,8 @@ func connectionSpecific(name string) bool {
 // its method makes one expected (RFC 9110, section 8.6).
 func (r *request) framing(b *headerBlock) string {
 	switch {
+	case r.protocol != "":
+		return r.upgrade()
 	case b.end && r.length > 0:
 		return "END_STREAM before content-length was reached"
 	case b.end && r.length < 0:

@@ -32,6 +32,9 @@ func (m *machine) recvHeaders(id uint32, end bool, now time.Time) (st *stream, v
 		ev = recvHeadersEnd
 	}
 	if st = m.streams[id]; st != nil {
+		if st.tunnel {
+			return nil, headersIgnored, streamError(id, codeProtocol, "HEADERS in a tunnel")
+		}
 		st.state, err = st.state.step(id, ev)
 		return st, headersTrailers, err
 	}

@@ -55,7 +55,7 @@ func (s *Session) answer(st *stream, text string) {
 // translate fills req from the block. The result is the reason why the request
 // is malformed, refusedConnect, or "".
 func (s *Session) translate(b *headerBlock, req *request) string {
-	if b.pseudo[pseudoMethod] == "CONNECT" {
+	if b.pseudo[pseudoMethod] == "CONNECT" && !b.seen[pseudoProtocol] {
 		return b.plainConnect()
 	}
 	return req.build(b)

@@ -89,9 +89,17 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 		s.refuse(r)
 		return streamError(st.id, codeProtocol, reason)
 	}
+	if !req.known() { // RFC 9220, section 3
+		return s.reply(st, txn, 501, outcomeRequestDenied, "the protocol that CONNECT asks for is not served")
+	}
 	st.request = requestBody{chunked: req.chunked, length: req.length}
+	st.tunnel, st.resp.tunnel = req.protocol != "", req.protocol != ""
 	st.resp.head = b.pseudo[pseudoMethod] == "HEAD"
 	s.text = h1.AppendRequestHead(s.text[:0], &req.head)
+	if s.explain {
+		st.resp.notes = s.explainRequest(b, req)
+		explainTunnel(st.resp.notes, req)
+	}
 	return s.connect(st, txn, s.text)
 }
 
@@ -104,6 +112,7 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 	c, err := s.connector.Open(vconn.Options{
 		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess, Request: s.words(),
 		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), Meter: &s.account,
+		Notes: st.resp.notes,
 	})
 	s.connected(st, c, len(head))
 	if err != nil {
@@ -205,6 +214,9 @@ func (s *Session) recvTrailers(st *stream) error {
 	if err := b.account(st.id, 0, true); err != nil {
 		return err
 	}
+	if st.conn != nil && st.conn.Notes() != nil {
+		explainTrailers(st.conn.Notes(), s.block, b.chunked)
+	}
 	if st.conn != nil && !b.discarded && b.chunked {
 		s.text = h1.AppendLastChunk(s.text[:0], &s.fields)
 		s.put(st, s.text)
@@ -298,6 +310,9 @@ func printable(v string) string {
 }
 
 func (s *Session) refuse(r *Refusal) {
+	if s.explain {
+		s.logRefusal(r)
+	}
 	if f := s.cfg.OnRefusal; f != nil {
 		f(r)
 	}

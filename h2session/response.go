@@ -40,13 +40,17 @@ const maxInterim = 16
 // A response is how far a stream's response has been read. It belongs to the
 // write loop.
 type response struct {
-	src     source
-	head    bool // to a HEAD request
-	begun   bool // the final head was sent
-	interim int  // 1xx so far
-	pend    int  // body bytes at the front of src that body has decoded already
-	stash   []byte
-	body    h1.BodyReader
+	src      source
+	notes    *vconn.Notes // nil: none are kept
+	head     bool         // to a HEAD request
+	begun    bool         // the final head was sent
+	tunnel   bool         // to an extended CONNECT: only a 101 is success
+	switched bool         // a tunnel stands
+	ended    bool         // ... and our direction of it has ended
+	interim  int          // 1xx so far
+	pend     int          // body bytes at the front of src that body has decoded already
+	stash    []byte
+	body     h1.BodyReader
 }
 
 // reset returns a response for the next stream that keeps its buffers.
@@ -82,6 +86,8 @@ type pulled struct {
 	failed  bool // the response cannot be completed:
 	code    Code // RST_STREAM with this
 	trailer bool // END_STREAM was on a HEADERS frame
+	half    bool // end is that of one direction of a tunnel
+	left    bool // the other direction has no reader any more
 
 	priority signal // what the origin says of it (RFC 9218, section 8)
 }
@@ -105,7 +111,11 @@ func (w *puller) pull(r *response, id uint32, b []byte, grant int) ([]byte, pull
 			return b, p
 		}
 	}
-	if p.end {
+	switch {
+	case p.end:
+		return b, p
+	case r.ended:
+		r.pullEnded(&p)
 		return b, p
 	}
 	return w.pullBody(r, id, b, grant, &p), p
@@ -120,6 +130,9 @@ func (w *puller) pullHead(r *response, id uint32, b []byte, p *pulled) ([]byte, 
 	status := w.head.Status()
 	if status < 200 {
 		r.consume(n)
+		if status == 101 && r.tunnel {
+			return w.pullSwitched(r, id, b, p), true
+		}
 		if status == 101 { // HTTP/2 has no Upgrade (RFC 9113, section 8.6)
 			p.fail(codeInternal)
 			return b, false
@@ -130,6 +143,10 @@ func (w *puller) pullHead(r *response, id uint32, b []byte, p *pulled) ([]byte, 
 		w.enc.head(status, &w.head.Fields)
 		b = w.appendHead(b, id, false, p)
 		return b, true
+	}
+	if r.tunnel && status < 300 { // would say that the tunnel stands
+		p.fail(codeInternal)
+		return b, false
 	}
 	method := "GET"
 	if r.head {
@@ -145,6 +162,9 @@ func (w *puller) pullHead(r *response, id uint32, b []byte, p *pulled) ([]byte, 
 	r.begun = true
 	p.end = r.body.Done()
 	p.trailer = p.end
+	if r.notes != nil {
+		explainHead(r.notes, &w.head)
+	}
 	w.enc.head(status, &w.head.Fields)
 	p.priority = w.enc.priority
 	return w.appendHead(b, id, p.end, p), true
@@ -237,6 +257,7 @@ func (w *puller) pullBody(r *response, id uint32, b []byte, grant int, p *pulled
 		p.frames++
 	}
 	if p.end {
+		r.ended, p.half = r.switched, r.switched
 		return w.endBody(r, id, b, at, open, p)
 	}
 	p.more = r.pend > 0
@@ -284,6 +305,9 @@ func (r *response) decode(p *pulled) bool {
 // by an empty one.
 func (w *puller) endBody(r *response, id uint32, b []byte, at int, open bool, p *pulled) []byte {
 	if t := r.body.Trailers(); t.Len() > 0 {
+		if r.notes != nil {
+			r.notes.Response("trailers become HEADERS with END_STREAM (RFC 9113, 8.1)")
+		}
 		w.enc.trailers(t)
 		p.trailer = true
 		return w.appendHead(b, id, true, p)

@@ -24,6 +24,7 @@ func (m *machine) queueSettings() {
 		{http2.SettingInitialWindowSize, uint32(m.cfg.streamWindow())},
 		{http2.SettingMaxHeaderListSize, uint32(m.cfg.requestHead())},
 		{settingNoTree, 1},
+		{http2.SettingEnableConnectProtocol, 1}, // RFC 8441, section 3
 	}
 	if n := m.cfg.maxFrameSize(); n != minFrameSize {
 		set = append(set, setting{http2.SettingMaxFrameSize, uint32(n)})
@@ -100,6 +101,10 @@ func (m *machine) apply(s setting, now time.Time) error {
 	case http2.SettingEnablePush:
 		if s.val > 1 {
 			return connError(codeProtocol, "SETTINGS_ENABLE_PUSH is neither 0 nor 1")
+		}
+	case http2.SettingEnableConnectProtocol: // means nothing to a server
+		if s.val > 1 {
+			return connError(codeProtocol, "SETTINGS_ENABLE_CONNECT_PROTOCOL is neither 0 nor 1")
 		}
 	case http2.SettingMaxFrameSize:
 		if s.val < minFrameSize || s.val > maxFrameSize {

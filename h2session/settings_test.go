@@ -22,6 +22,7 @@ func TestOurSettings(t *testing.T) {
 		want := map[http2.SettingID]uint32{
 			http2.SettingMaxConcurrentStreams: 250, http2.SettingInitialWindowSize: 256 << 10,
 			http2.SettingMaxHeaderListSize: 64 << 10, http2.SettingMaxFrameSize: 20_000, settingNoTree: 1,
+			http2.SettingEnableConnectProtocol: 1, // RFC 8441, section 3
 		}
 		if len(got) != len(want) {
 			t.Errorf("got %v", got)
