@@ -102,6 +102,11 @@ func (w *wanted) checkOwn(r *response) error {
 	if n := r.get("content-length"); !w.head && n != strconv.Itoa(len(r.body)) || n == "0" {
 		return w.it.errorf("the client saw %d with content-length %s and the body %q", r.status, n, r.body)
 	}
+	for _, f := range w.fields {
+		if !slices.Contains(r.fields, f) {
+			return w.it.errorf("the client saw %d with the fields %q, want %q among them", r.status, r.fields, f)
+		}
+	}
 	if r.get("date") == "" || !strings.HasPrefix(r.get("content-type"), "text/plain") {
 		return w.it.errorf("the client saw %d without a Date or a Content-Type: %q", r.status, r.fields)
 	}
