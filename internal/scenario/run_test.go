@@ -18,7 +18,7 @@ import (
 const (
 	dir = "../../testdata/scenarios"
 	// fewest is how many cases there must be, so that none gets lost unseen.
-	fewest = 150
+	fewest = 500
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
