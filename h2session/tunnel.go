@@ -87,6 +87,7 @@ func (w *puller) pullSwitched(r *response, id uint32, b []byte, p *pulled) []byt
 	w.head.Fields.Del("Sec-WebSocket-Accept")
 	r.body.Reset(h1.Framing{Kind: h1.UntilClose}, h1.Limits{})
 	r.begun, r.switched = true, true
+	w.head.SetStatus(200, "") // valid, so no error
 	if r.notes != nil {
 		explainHead(r.notes, &w.head)
 	}

@@ -157,6 +157,7 @@ type line struct {
 	Status                                                             int
 	TLSVersion                                                         string `json:"tls_version"`
 	GoAway                                                             string
+	BytesIn                                                            int64 `json:"bytes_in"`
 	BytesOut                                                           int64 `json:"bytes_out"`
 }
 
