@@ -43,8 +43,9 @@ const (
 	// max_inbound_window_update_frames_per_data_frame_sent), and a stream for
 	// its first ones.
 	updatesPerData, updatesPerStream = 10, 2
-	// maxPaid bounds what can be saved up that way.
-	maxPaid = 1 << 12
+	// maxPaid bounds what can be saved up that way, and maxPaidPings the PINGs
+	// that frames of responses pay for.
+	maxPaid, maxPaidPings = 1 << 12, 16
 )
 
 type boundInfo struct {

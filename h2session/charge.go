@@ -100,7 +100,7 @@ func (m *machine) chargeUpdate(now time.Time) error {
 // window that lets us send next to nothing.
 func (m *machine) chargeTurn(st *stream, p *pulled, now time.Time) error {
 	if p.heads+p.frames > 0 {
-		m.pings = 1
+		m.pings = min(m.pings+1, maxPaidPings)
 		m.updates = min(m.updates+updatesPerData*p.frames, maxPaid)
 	}
 	if p.more && p.data > 0 && p.data < tinyWindow && (st.out <= 0 || m.out <= 0) {

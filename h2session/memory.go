@@ -54,8 +54,8 @@ func (m *Memory) Overfull() bool { return m != nil && m.limit > 0 && m.held.Load
 
 const (
 	// sessionCost and streamCost are what a session and a stream with its
-	// transaction hold besides buffers: goroutines, objects, TLS. Measured by
-	// TestCostsAreNotUnderstated.
+	// transaction hold besides what is counted: goroutines, objects, the first
+	// buffers. internal/hostile measures that they are not too little.
 	sessionCost = 32 << 10
 	streamCost  = 32 << 10
 	// accountStep is in what pieces a session reports to the Memory, so that
@@ -68,16 +68,13 @@ const (
 	leastSession = 1 << 20
 )
 
-// An account is what one session buffers. It is the vconn.Meter of its virtual
-// connections.
+// An account is what one session buffers.
 type account struct {
 	mem    *Memory
 	limit  int64 // 0: none
 	held   atomic.Int64
 	pushed atomic.Int64 // what of held the Memory knows of, rounded up
 }
-
-var _ vconn.Meter = (*account)(nil)
 
 func (a *account) open(c *Config) {
 	a.mem, a.limit = c.Memory, c.sessionMemory()
@@ -87,8 +84,17 @@ func (a *account) open(c *Config) {
 // close settles the account. Nothing is added after.
 func (a *account) close() { a.mem.Add(-sessionCost - a.pushed.Swap(0)) }
 
-// Buffered counts n bytes more, or less when negative. See vconn.Meter.
-func (a *account) Buffered(n int) {
+// A connMeter counts what the virtual connections of an account hold twice: what
+// waits in one fills the transaction's own buffer behind it as well.
+type connMeter account
+
+var _ vconn.Meter = (*connMeter)(nil)
+
+// Buffered implements vconn.Meter.
+func (c *connMeter) Buffered(n int) { (*account)(c).add(2 * n) }
+
+// add counts n bytes more, or less when negative.
+func (a *account) add(n int) {
 	a.held.Add(int64(n))
 	a.report()
 }
@@ -131,7 +137,7 @@ func (c *Config) sessionMemory() int64 {
 // hold accounts n bytes as those of the header block that is being received.
 func (b *headerBlock) hold(a *account, n int) {
 	if n != b.held {
-		a.Buffered(n - b.held)
+		a.add(n - b.held)
 		b.held = n
 	}
 }

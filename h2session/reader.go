@@ -132,7 +132,7 @@ func (f *frameReader) shrink(n int) {
 // hold accounts for a buffer of n bytes; the small one is part of the session.
 func (f *frameReader) hold(n int) {
 	if f.account != nil {
-		f.account.Buffered(n - f.held)
+		f.account.add(n - f.held)
 		f.held = n
 	}
 }

@@ -111,7 +111,7 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 	s.mu.Unlock()
 	c, err := s.connector.Open(vconn.Options{
 		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess, Request: s.words(),
-		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), Meter: &s.account,
+		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), Meter: (*connMeter)(&s.account),
 		Notes: st.resp.notes,
 	})
 	s.connected(st, c, len(head))
@@ -150,7 +150,7 @@ func (s *Session) connected(st *stream, c *vconn.Conn, head int) {
 	st.conn, st.resp.src = c, c
 	st.live = true
 	m.live++
-	s.account.Buffered(streamCost)
+	s.account.add(streamCost)
 	st.overhead = head
 	if st.state == closed { // while Open ran, when there was nothing to reset
 		m.ops.add(op{conn: c, kind: opReset, code: codeCancel})

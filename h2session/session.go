@@ -311,7 +311,7 @@ func (st *stream) Closed(*vconn.Conn) {
 	s.mu.Lock()
 	defer s.unlock()
 	s.m.connClosed(st)
-	s.account.Buffered(-streamCost)
+	s.account.add(-streamCost)
 	if s.m.live == 0 {
 		s.settled.Broadcast()
 	}

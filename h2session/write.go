@@ -38,9 +38,9 @@ func (s *Session) writeLoop() {
 		runtime.Gosched()
 		buf := batches.Get().(*[]byte)
 		b := s.fill((*buf)[:0])
-		s.account.Buffered(cap(b))
+		s.account.add(cap(b))
 		ok := s.write(b)
-		s.account.Buffered(-cap(b))
+		s.account.add(-cap(b))
 		if cap(b) <= maxBatch {
 			*buf = b[:0]
 			batches.Put(buf)
