@@ -27,6 +27,7 @@ type options struct {
 	gateways          []string
 	json, html, table string
 	h2gw, beside      string
+	render            string
 	set               []string
 }
 
@@ -55,6 +56,7 @@ func parseFlags(args []string, usage io.Writer) (options, error) {
 	fs.StringVar(&o.json, "json", "", "write the result to this file as JSON")
 	fs.StringVar(&o.html, "html", "", "write the result to this file as a page with charts")
 	fs.StringVar(&o.table, "markdown", "", "write the result to this file as Markdown tables")
+	fs.StringVar(&o.render, "render", "", "measure nothing: read a result written with -json, and write it again")
 	fs.StringVar(&o.h2gw, "h2gw", "", "measure this binary of h2gw instead of building one")
 	fs.StringVar(&o.beside, "beside", "", "measure this other binary of h2gw too, as "+oursBeside)
 	fs.Func("set", "a setting for h2gw, name=value; may be repeated", func(v string) error {

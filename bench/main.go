@@ -34,11 +34,23 @@ func main() {
 }
 
 // run is the whole program. When it returns, what it started has ended.
-func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
+func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	o, err := parseFlags(args, progress)
 	if err != nil {
 		return err
 	}
+	if o.render != "" {
+		rep, err := report.Read(o.render)
+		if err != nil {
+			return err
+		}
+		return write(rep, o, out)
+	}
+	return benchmark(ctx, o, out, progress)
+}
+
+// benchmark measures what o asks for and writes the result.
+func benchmark(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	h2load, err := exec.LookPath("h2load")
 	if err != nil {
 		return errors.New("h2load is not on PATH (Debian: apt-get install nghttp2-client nginx-light, and gateways to compare with)")

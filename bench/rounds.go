@@ -17,6 +17,12 @@ func measure(ctx context.Context, f *field, r *runner, rep *report.Report, progr
 	if err := f.startAll(ctx); err != nil {
 		return err
 	}
+	for _, t := range rep.Tables {
+		// Now, so that all tables have one order, whoever's turn is first.
+		for _, g := range f.gateways {
+			t.Row(g.Name, g.ours)
+		}
+	}
 	for round := range f.opts.rounds {
 		for i, w := range f.opts.workloads {
 			if w.Kind == load.Idle {
@@ -126,8 +132,7 @@ func say(w io.Writer, what string, t *report.Table, g *gateway, s report.Sample)
 	fmt.Fprintf(w, "%s  %-10s %-8s %-12s %s\n", time.Now().Format("15:04:05"), what, t.Workload, g.Name, text)
 }
 
-// makeTables makes an empty table for each workload, with a row for each
-// gateway, so that they are all reported in the same order.
+// makeTables makes an empty table for each workload.
 func makeTables(o options, rep *report.Report) map[string]*report.Table {
 	byName := map[string]*report.Table{}
 	add := func(name, about string, columns ...report.Column) {
