@@ -143,7 +143,7 @@ func (o *origin) seeBytes(it item, want string) error {
 		if o.cur == nil {
 			return false
 		}
-		got := masked(o.cur.got[o.cur.used:])
+		got := maskedFor(want, o.cur.got[o.cur.used:])
 		return len(got) >= len(want) || o.cur.err != nil || !strings.HasPrefix(want, got)
 	})
 	o.mu.Lock()
@@ -151,7 +151,7 @@ func (o *origin) seeBytes(it item, want string) error {
 	if o.cur == nil {
 		return it.errorf("the origin saw nothing (%d connections); want\n%s", len(o.conns), show(want))
 	}
-	got := masked(o.cur.got[o.cur.used:])
+	got := maskedFor(want, o.cur.got[o.cur.used:])
 	if !strings.HasPrefix(got, want) {
 		return it.errorf("the origin saw (connection error: %v)\n%s\nwant\n%s", o.cur.err, show(got), show(want))
 	}
@@ -238,6 +238,9 @@ func (o *origin) sendItem(it item) error {
 }
 
 func (o *origin) write(it item, text string) error {
+	o.mu.Lock()
+	text = strings.ReplaceAll(text, "$accept", accept(o.cur.got))
+	o.mu.Unlock()
 	if _, err := io.WriteString(o.cur.c.NetConn(), text); err != nil {
 		return it.errorf("the origin cannot send: %v", err)
 	}

@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"regexp"
 	"strings"
@@ -11,6 +13,30 @@ import (
 var pseudonym = regexp.MustCompile(`h2gw-[0-9a-f]{8}`)
 
 const pseudonymMark = "h2gw-########"
+
+// webSocketKey is what the gateway makes up for every extended CONNECT. Where a
+// case writes $key any will do, and $accept is the answer to the last.
+var webSocketKey = regexp.MustCompile(`(Sec-WebSocket-Key: )([A-Za-z0-9+/]{22}==)`)
+
+const keyMark = "######################=="
+
+// maskedFor is masked, with the key hidden too if want does not name one.
+func maskedFor(want string, b []byte) string {
+	if strings.Contains(want, keyMark) {
+		b = webSocketKey.ReplaceAll(b, []byte("${1}"+keyMark))
+	}
+	return masked(b)
+}
+
+// accept is the answer to the last Sec-WebSocket-Key in b (RFC 6455, 4.2.2).
+func accept(b []byte) string {
+	keys := webSocketKey.FindAllSubmatch(b, -1)
+	if len(keys) == 0 {
+		return "$accept"
+	}
+	sum := sha1.Sum(append(keys[len(keys)-1][2], "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
 
 func masked(b []byte) string { return pseudonym.ReplaceAllString(string(b), pseudonymMark) }
 
@@ -82,6 +108,7 @@ func (o *origin) fill(text string) string {
 	text = strings.ReplaceAll(text, "$added", added)
 	text = strings.ReplaceAll(text, "$via", "Via: "+version+" "+pseudonymMark)
 	text = strings.ReplaceAll(text, "$pseudonym", pseudonymMark)
+	text = strings.ReplaceAll(text, "$key", keyMark)
 	text = strings.ReplaceAll(text, "$scheme", scheme)
 	return strings.ReplaceAll(text, "$origin", o.o.Addr())
 }
