@@ -25,6 +25,12 @@ conformance: ## h2spec over TLS and cleartext, normal and strict
 fuzz-short: ## each fuzz target for FUZZTIME (20s)
 	./.ci/fuzz $(FUZZTIME)
 
+compare: ## h2gw beside the peers that are installed, under two minutes (bench/README.md)
+	$(GO) run ./bench -quick
+
+scenarios: ## the hostile and odd clients of testdata/scenarios
+	$(GO) test -count=1 ./internal/scenario ./internal/hostile
+
 bench: ## Go benchmarks with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./vconn ./internal/h1 ./h2session ./httpsm ./httpsm/origin ./internal/accesslog ./internal/report
 
@@ -38,4 +44,4 @@ lint: ## go vet and staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-.PHONY: help build check test race e2e conformance fuzz-short bench fmt fmt-check lint
+.PHONY: help build check test race e2e conformance compare scenarios fuzz-short bench fmt fmt-check lint
