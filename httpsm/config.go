@@ -61,6 +61,11 @@ type Limits struct {
 	Fields       int   // field lines of a head [128]; 431 or 502
 	Target       int   // bytes of a request target [16 KiB]; 414
 	RequestBody  int64 // bytes of a request body [off]; 413. Negative: off
+	// RequestBodyRate is how many bytes a second of a request body a client
+	// must send while it is waited for, on an average over RequestBodyIdle (30
+	// seconds, when that is off) and until its response begins [240]; 408.
+	// Negative: off.
+	RequestBodyRate int64
 }
 
 const (
@@ -100,6 +105,10 @@ func (c Config) withDefaults() Config {
 		c.Via = "h2gw"
 	}
 	c.Limits.RequestBody = max(c.Limits.RequestBody, 0)
+	if c.Limits.RequestBodyRate == 0 {
+		c.Limits.RequestBodyRate = defaultBodyRate
+	}
+	c.Limits.RequestBodyRate = max(c.Limits.RequestBodyRate, 0)
 	return c
 }
 

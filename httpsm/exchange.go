@@ -66,6 +66,9 @@ func (t *Txn) interim() event {
 	if t.req.Minor() == 0 {
 		return event{kind: evNone}
 	}
+	if t.resp.Status() == 100 {
+		t.up.continuedAt.Store(time.Now().UnixNano())
+	}
 	if err := h1.RemoveHopByHop(&t.resp.Fields, false); err != nil {
 		return event{kind: evResponseBad, err: err}
 	}
@@ -149,6 +152,7 @@ func (t *Txn) sendResponse() event {
 	}
 	t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
 	t.headSent = true
+	t.up.answered.Store(true)
 	t.rec.Status = t.resp.Status()
 	t.headBytes = int64(t.cl.bytesOut) + int64(len(t.respOut))
 	if !t.out.skip {

@@ -254,7 +254,7 @@ func TestSlowButHonest(t *testing.T) {
 	})
 	bubble(t, "bounds off", func(t *testing.T) {
 		off := Timeouts{RequestHead: -1, RequestBodyIdle: -1, WriteStall: -1, ResponseHead: -1, ResponseBodyIdle: -1, Preface: -1, SessionIdle: -1}
-		r := newRig(t, func(c *Config) { c.Timeouts = off; c.Limits.RequestBody = -1 }, func(c *testkit.OriginConn) {
+		r := newRig(t, func(c *Config) { c.Timeouts = off; c.Limits.RequestBody, c.Limits.RequestBodyRate = -1, -1 }, func(c *testkit.OriginConn) {
 			c.ReadRequest()
 			c.Wait(24 * time.Hour)
 			c.Send(testkit.Reply("late"))

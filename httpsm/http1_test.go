@@ -257,7 +257,7 @@ func TestExpectIsAnsweredByTheOrigin(t *testing.T) {
 // the request is complete.
 func TestTheOriginsTimeBeginsAfterTheRequest(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
-		r := newRig(t, nil, testkit.Silent)
+		r := newRig(t, func(c *Config) { c.Limits.RequestBodyRate = -1 }, testkit.Silent)
 		c := r.open()
 		io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
 		for range 10 {

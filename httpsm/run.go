@@ -310,7 +310,8 @@ func (t *Txn) noteRetry(reason string, err error) {
 	t.rec.Retries++
 	t.tried = append(t.tried, t.ep)
 	t.m.countRetry(&t.rec, reason)
-	t.identify(t.m.cfg.Log.Info()).
+	// The access line and a counter tell it, too: an outage is not to fill the log.
+	t.identify(t.m.cfg.Log.Debug()).
 		Str("origin", t.rec.Origin).Str("reason", reason).Int("retries", t.rec.Retries).
 		AnErr("error", err).Msg("httpsm: the request is sent again")
 }

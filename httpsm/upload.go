@@ -1,7 +1,6 @@
 package httpsm
 
 import (
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -40,7 +39,11 @@ type upload struct {
 	endedAt atomic.Int64  // when; Unix nanoseconds
 	fail    atomic.Pointer[event]
 
-	stopping atomic.Bool // stopUpload wants the tunnel to end
+	stopping    atomic.Bool  // stopUpload wants the tunnel to end
+	answered    atomic.Bool  // the final response has begun
+	continuedAt atomic.Int64 // when the origin's 100 Continue was passed on; Unix nanoseconds
+
+	pace pace
 }
 
 func (u *upload) begin(f h1.Framing, lim h1.Limits) {
@@ -62,6 +65,9 @@ func (u *upload) reset() {
 	u.sent.Store(false)
 	u.ended.Store(false)
 	u.stopping.Store(false)
+	u.answered.Store(false)
+	u.continuedAt.Store(0)
+	u.pace = pace{}
 	u.fail.Store(nil)
 }
 
@@ -246,31 +252,6 @@ func (t *Txn) writeDeadline(now time.Time) time.Time {
 		return now.Add(d)
 	}
 	return time.Time{}
-}
-
-// readBody waits for more of the client's body.
-func (t *Txn) readBody() event {
-	u, cl := &t.up, t.cl
-	limit := t.m.cfg.Timeouts.RequestBodyIdle
-	if limit > 0 && u.expects && u.total == 0 {
-		// The client waits for the origin's 100 Continue: not its fault.
-		limit += t.m.cfg.Timeouts.ResponseHead
-	}
-	cl.wait(time.Now(), limit)
-	if u.stopping.Load() { // the deadline just set may have replaced that of stopUpload
-		return event{kind: evRequestTimeout, err: errStopped}
-	}
-	err := cl.fill()
-	switch {
-	case err == nil:
-		return event{kind: evNone}
-	case isTimeout(err):
-		return event{kind: evRequestTimeout, err: err}
-	case cl.vc != nil && !cl.vc.PeerClosed():
-		// It ended its request and still wants an answer.
-		return event{kind: evRequestBad, status: 400, err: u.body.EOF()}
-	}
-	return event{kind: evClientGone, err: errors.Join(errTruncatedBody, err)}
 }
 
 // stopUpload ends the request tunnel, whatever it waits for, and joins it.

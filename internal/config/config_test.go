@@ -22,7 +22,7 @@ func TestTableHasThePromisedNamesAndDefaults(t *testing.T) {
 		"timeouts.session_age": "off", "timeouts.connect": "5s", "timeouts.response_head": "60s",
 		"timeouts.response_body_idle": "60s", "timeouts.tunnel_idle": "1h", "timeouts.origin_idle": "60s", "timeouts.drain": "30s",
 		"limits.request_head": "64KiB", "limits.response_head": "64KiB", "limits.fields": "128",
-		"limits.target": "16KiB", "limits.request_body": "off", "limits.streams": "250",
+		"limits.target": "16KiB", "limits.request_body": "off", "limits.request_body_rate": "240B", "limits.streams": "250",
 		"limits.sessions": "100000", "limits.sessions_per_client": "off", "limits.origin_connections": "1024",
 		"limits.memory": "1GiB", "limits.session_memory": "32MiB",
 		"floods.continuation": "128/10s", "floods.header_bytes": "262144/10s", "floods.empty_names": "10/10s",
@@ -173,7 +173,7 @@ func TestSettingsReachThePackagesTheyConfigure(t *testing.T) {
 		"timeouts.write_stall=5s", "timeouts.session_idle=6s", "timeouts.session_age=7s", "timeouts.connect=8s",
 		"timeouts.response_head=9s", "timeouts.response_body_idle=10s", "timeouts.origin_idle=11s", "timeouts.tunnel_idle=12s",
 		"limits.request_head=1KiB", "limits.response_head=2KiB", "limits.fields=3", "limits.target=4KiB",
-		"limits.request_body=5", "limits.streams=6", "limits.sessions=7", "limits.sessions_per_client=8", "limits.origin_connections=9",
+		"limits.request_body=5", "limits.request_body_rate=6", "limits.streams=6", "limits.sessions=7", "limits.sessions_per_client=8", "limits.origin_connections=9",
 		"limits.session_memory=10MiB", "floods.resets=observe:11/12s",
 	} {
 		if err := s.Set(set); err != nil {
@@ -193,7 +193,7 @@ func TestSettingsReachThePackagesTheyConfigure(t *testing.T) {
 			[]any{int64(10 << 20), h2session.Budget{Count: 11, Per: 12 * time.Second, Observe: true}, h2session.Unlimited}},
 		{"httpsm timeouts", []any{tm.Preface, tm.RequestHead, tm.RequestBodyIdle, tm.WriteStall, tm.SessionIdle, tm.SessionAge, tm.Connect, tm.ResponseHead, tm.ResponseBodyIdle, tm.TunnelIdle},
 			[]any{2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second, 6 * time.Second, 7 * time.Second, 8 * time.Second, 9 * time.Second, 10 * time.Second, 12 * time.Second}},
-		{"httpsm limits", []any{lm.RequestHead, lm.ResponseHead, lm.Fields, lm.Target, lm.RequestBody}, []any{1024, 2048, 3, 4096, int64(5)}},
+		{"httpsm limits", []any{lm.RequestHead, lm.ResponseHead, lm.Fields, lm.Target, lm.RequestBody, lm.RequestBodyRate}, []any{1024, 2048, 3, 4096, int64(5), int64(6)}},
 		{"origin", []any{o.ConnectTimeout, o.IdleTimeout, o.MaxConns}, []any{8 * time.Second, 11 * time.Second, 9}},
 	} {
 		if !reflect.DeepEqual(tc.got, tc.want) {

@@ -34,11 +34,11 @@ type Timeouts struct {
 // Limits are the numbers of the settings limits.*: sizes in bytes, the others
 // counts; Off means no bound.
 type Limits struct {
-	RequestHead, ResponseHead, Target, RequestBody int64
-	Fields, Streams                                int64
-	Sessions, SessionsPerClient                    int64
-	OriginConnections                              int64
-	Memory, SessionMemory                          int64
+	RequestHead, ResponseHead, Target, RequestBody, RequestBodyRate int64
+	Fields, Streams                                                 int64
+	Sessions, SessionsPerClient                                     int64
+	OriginConnections                                               int64
+	Memory, SessionMemory                                           int64
 }
 
 // Frontend returns the settings' part of a frontend's configuration: all but
@@ -89,6 +89,8 @@ func (s *Settings) Machine() (httpsm.Timeouts, httpsm.Limits) {
 		Fields:       toInt(s.Limits.Fields),
 		Target:       toInt(s.Limits.Target),
 		RequestBody:  s.Limits.RequestBody,
+
+		RequestBodyRate: s.Limits.RequestBodyRate,
 	}
 	return t, l
 }

@@ -92,6 +92,8 @@ func limitSettings() []Setting {
 			"The request target. 414."),
 		l("request_body", Size, "off", 0, 1024*tib, true, func(l *Limits) *int64 { return &l.RequestBody },
 			"A request body. 413."),
+		l("request_body_rate", Size, "240B", 1, tib, true, func(l *Limits) *int64 { return &l.RequestBodyRate },
+			"Bytes a second of a request body, on an average over `timeouts.request_body_idle`, while the client is waited for and its response has not begun. 408."),
 		l("streams", Count, "250", 1, 1<<20, false, func(l *Limits) *int64 { return &l.Streams },
 			"Concurrent streams per HTTP/2 session. REFUSED_STREAM, safe to retry."),
 		l("sessions", Count, "100000", 1, 1<<30, true, func(l *Limits) *int64 { return &l.Sessions },

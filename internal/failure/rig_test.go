@@ -211,7 +211,7 @@ func (r *rig) settle() []line {
 	for _, a := range access {
 		logged += a.Retries
 	}
-	if told := strings.Count(r.people.String(), "the request is sent again"); retries != float64(logged) || told != logged {
+	if told := strings.Count(r.people.String(), "the request is sent again"); retries != float64(logged) || told != 0 { // at info level: an outage is not to fill the log
 		r.t.Errorf("retries: %v counted, %d in access lines, %d told to people", retries, logged, told)
 	}
 	return access

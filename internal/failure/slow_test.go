@@ -150,7 +150,7 @@ func TestASlowDripPassesUnchanged(t *testing.T) {
 					if !p.send(s.text[i : i+1]) {
 						return
 					}
-					time.Sleep(20 * time.Millisecond)
+					time.Sleep(30 * time.Millisecond)
 				}
 				mu.Lock()
 				longest = max(longest, time.Since(start))
