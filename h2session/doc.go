@@ -9,8 +9,8 @@
 //
 // The read loop decodes header blocks, asks the machine what a frame means, and
 // writes the request into the stream's virtual connection as an HTTP/1.1
-// message. The write loop takes control frames from the machine, then one slice
-// of each stream that has something to say, in turn, reading the HTTP/1.1
+// message. The write loop takes control frames from the machine, then slices of
+// the streams that have something to say, by priority (RFC 9218), reading the HTTP/1.1
 // response from the virtual connection; a batch of up to 64 KiB is one Write.
 //
 // Who owns what:
