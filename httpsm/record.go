@@ -121,6 +121,9 @@ func (t *Txn) emit() {
 	if r.Outcome == "" {
 		r.Outcome = Completed
 	}
+	if t.explain != nil {
+		t.explain.log(t)
+	}
 	if t.m.cfg.OnRecord != nil {
 		defer func() {
 			if p := recover(); p != nil {

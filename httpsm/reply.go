@@ -48,6 +48,9 @@ func (t *Txn) replyLocally() event {
 	t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
 	t.headSent = true
 	t.rec.Status = t.resp.Status()
+	if t.explain != nil {
+		t.explain.local(t)
+	}
 	t.headBytes = int64(t.cl.bytesOut) + int64(len(t.respOut))
 	if t.out.kind != h1.NoBody {
 		t.respOut = append(t.respOut, body...)

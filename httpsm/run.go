@@ -152,6 +152,9 @@ func (t *Txn) readRequestHead() event {
 		return ev
 	}
 	t.noteRequest()
+	if t.explain != nil {
+		t.explain.before.CopyFrom(&t.req.Fields)
+	}
 	framing, err := h1.RequestFraming(&t.req)
 	if err != nil {
 		return requestBad(err)
