@@ -7,6 +7,7 @@ import (
 
 	"github.com/h2gw/h2gw/httpsm/origin"
 	"github.com/h2gw/h2gw/internal/h1"
+	"github.com/h2gw/h2gw/pitag"
 )
 
 // A Config says how a Machine works. The zero value works: every transaction
@@ -21,6 +22,11 @@ type Config struct {
 	// record. It must not block. nil: Origins, with no route name. A nil group
 	// means that no origin serves this request: 503.
 	Route func(*Txn) (route string, g *origin.Group)
+	// Covers reports whether the certificate that the client of s was shown is
+	// valid for host, a name or an address without port. It is asked about
+	// requests over TLS for another host than the client named in SNI; what is
+	// not covered is answered 421. It must not block. nil: nothing is.
+	Covers func(s *pitag.Session, host string) bool
 	// Hooks are called for every transaction; may be nil.
 	Hooks *Hooks
 	// OnRecord is called once per transaction, when both sides have ended. It

@@ -58,6 +58,8 @@ func (t *Txn) admissible() event {
 	switch {
 	case h.Method() == "CONNECT":
 		return event{kind: evRequestRefused, status: 405, err: errConnect}
+	case t.misdirected():
+		return event{kind: evRequestRefused, status: 421, err: errMisdirected}
 	case t.m.seenBefore(&h.Fields):
 		return event{kind: evRequestRefused, status: 508, err: errLoop}
 	case limit > 0 && t.up.framing.Length > limit:

@@ -24,7 +24,7 @@ func TestTableHasThePromisedNamesAndDefaults(t *testing.T) {
 		"limits.request_head": "64KiB", "limits.response_head": "64KiB", "limits.fields": "128",
 		"limits.target": "16KiB", "limits.request_body": "off", "limits.request_body_rate": "240B", "limits.streams": "250",
 		"limits.sessions": "100000", "limits.sessions_per_client": "off", "limits.origin_connections": "1024",
-		"limits.memory": "1GiB", "limits.session_memory": "32MiB",
+		"limits.memory": "1GiB", "limits.session_memory": "32MiB", "tls.misdirected": "on",
 		"floods.continuation": "128/10s", "floods.header_bytes": "262144/10s", "floods.empty_names": "10/10s",
 		"floods.settings": "100/10s", "floods.settings_entries": "512/10s", "floods.acks": "100/10s",
 		"floods.ping": "100/10s", "floods.resets": "1000/30s", "floods.provoked_resets": "200/30s",
@@ -64,7 +64,11 @@ func TestEveryDefaultIsWithinItsBoundsAndHasADoc(t *testing.T) {
 func TestEverySettingHasAFieldOfItsOwn(t *testing.T) {
 	for _, row := range Table() {
 		s, d := Defaults(), Defaults()
-		row.store(&s, row.Max)
+		v := row.Max
+		if row.Kind == Switch {
+			v = Off
+		}
+		row.store(&s, v)
 		for _, other := range Table() {
 			if changed := other.load(&s) != other.load(&d); changed != (other.Name == row.Name) {
 				t.Errorf("storing %s changed=%v %s", row.Name, changed, other.Name)
@@ -72,7 +76,7 @@ func TestEverySettingHasAFieldOfItsOwn(t *testing.T) {
 		}
 	}
 	var fields int
-	for _, group := range []any{Timeouts{}, Limits{}} {
+	for _, group := range []any{Timeouts{}, Limits{}, TLS{}} {
 		fields += reflect.TypeOf(group).NumField()
 	}
 	fields += len(Settings{}.Floods)
@@ -97,6 +101,8 @@ func TestSetReadsValuesOfEveryKind(t *testing.T) {
 		{"limits.request_body=10B", int64(10), func(s *Settings) any { return s.Limits.RequestBody }},
 		{"limits.streams=7", int64(7), func(s *Settings) any { return s.Limits.Streams }},
 		{"limits.sessions=off", int64(-1), func(s *Settings) any { return s.Limits.Sessions }},
+		{"tls.misdirected=off", int64(-1), func(s *Settings) any { return s.TLS.Misdirected }},
+		{"tls.misdirected=on", int64(1), func(s *Settings) any { return s.TLS.Misdirected }},
 		{"floods.ping=7/1m30s", h2session.Budget{Count: 7, Per: 90 * time.Second}, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
 		{"floods.ping=7/s", h2session.Budget{Count: 7, Per: time.Second}, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
 		{"floods.ping=off", h2session.Unlimited, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
@@ -125,6 +131,7 @@ func TestSetSaysWhatIsWrongAndWhatWouldBeRight(t *testing.T) {
 		{"timeouts.connect=-1s", `setting timeouts.connect=-1s: out of range: want 1ms to 8760h (default 5s)`},
 		{"timeouts.connect=off", `setting timeouts.connect=off: it cannot be off: want 3s, 250ms or 1h30m, from 1ms to 8760h`},
 		{"timeouts.session_idle=never", `want 3s, 250ms or 1h30m, or off (default 120s)`},
+		{"tls.misdirected=yes", `setting tls.misdirected=yes: neither on nor off: want on, or off (default on)`},
 		{"limits.request_head=64k", `setting limits.request_head=64k: not a size (did you mean 64KiB?): want 64KiB, 1MiB or 512B`},
 		{"limits.request_head=64KB", `(did you mean 64KiB?)`},
 		{"limits.request_head=64 bytes", `setting limits.request_head=64 bytes: not a size: want`},

@@ -20,8 +20,11 @@ func Markdown() string {
 		if row.CanBeOff {
 			off = ", `off`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s to %s%s | %s |\n", row.Name, row.Default, row.Kind,
-			row.Kind.format(row.Min), row.Kind.format(row.Max), off, row.Doc)
+		values := row.Kind.format(row.Min) + " to " + row.Kind.format(row.Max)
+		if row.Kind == Switch {
+			values = "`on`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s%s | %s |\n", row.Name, row.Default, row.Kind, values, off, row.Doc)
 	}
 	return b.String()
 }

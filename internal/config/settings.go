@@ -21,6 +21,12 @@ type Settings struct {
 	Limits   Limits
 	// Floods are the settings floods.*, by bound; what is off is Unlimited.
 	Floods [h2session.NumBounds]h2session.Budget
+	TLS    TLS
+}
+
+// TLS are the settings tls.*: 1 is on, Off is off.
+type TLS struct {
+	Misdirected int64
 }
 
 // Timeouts are the durations of the settings timeouts.*; Off means never.

@@ -39,7 +39,9 @@ const (
 
 // Table returns every setting, in the order of the documentation. The slice is
 // the caller's.
-func Table() []Setting { return slices.Concat(timeoutSettings(), limitSettings(), floodSettings()) }
+func Table() []Setting {
+	return slices.Concat(timeoutSettings(), limitSettings(), tlsSettings(), floodSettings())
+}
 
 func timeoutSettings() []Setting {
 	d := func(name, def string, min int64, off bool, field func(*Timeouts) *time.Duration, doc string) Setting {
@@ -107,6 +109,15 @@ func limitSettings() []Setting {
 		l("session_memory", Size, "32MiB", mib, tib, true, func(l *Limits) *int64 { return &l.SessionMemory },
 			"Bytes buffered by one HTTP/2 session. REFUSED_STREAM for its new streams."),
 	}
+}
+
+func tlsSettings() []Setting {
+	return []Setting{{
+		Name: "tls.misdirected", Kind: Switch, Default: "on", Min: 1, Max: 1, CanBeOff: true,
+		Doc: "A request over TLS for a host that is neither the name in the client's SNI nor in the certificate. 421. " +
+			"Not looked at when the client sent no SNI, nor with `--self-signed`.",
+		field: func(s *Settings) any { return &s.TLS.Misdirected },
+	}}
 }
 
 // Defaults returns the settings as they are when none is set.

@@ -18,16 +18,17 @@ const (
 	Size                 // 512B, 64KiB, 1MiB, 2GiB; a bare number is bytes
 	Count                // 250
 	Rate                 // 100/10s, observe:100/10s
+	Switch               // on; 1 in Settings
 )
 
 // String returns the kind's name.
 func (k Kind) String() string {
-	return [...]string{"duration", "size", "count", "rate"}[k]
+	return [...]string{"duration", "size", "count", "rate", "switch"}[k]
 }
 
 // example shows a value of the kind, for messages.
 func (k Kind) example() string {
-	return [...]string{"3s, 250ms or 1h30m", "64KiB, 1MiB or 512B", "a whole number such as 100", "COUNT/DURATION such as 100/10s, or observe:100/10s"}[k]
+	return [...]string{"3s, 250ms or 1h30m", "64KiB, 1MiB or 512B", "a whole number such as 100", "COUNT/DURATION such as 100/10s, or observe:100/10s", "on"}[k]
 }
 
 // parse reads text and checks it against the setting's bounds. "off" gives Off.
@@ -65,6 +66,11 @@ func (k Kind) parse(text string) (int64, error) {
 		return parseSize(text)
 	case Rate:
 		return parseRate(text)
+	case Switch:
+		if text != "on" {
+			return 0, errors.New("neither on nor off")
+		}
+		return 1, nil
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -136,6 +142,8 @@ func (k Kind) format(v int64) string {
 		return strconv.FormatInt(v, 10) + "B"
 	case Rate:
 		return unpackRate(v).String()
+	case Switch:
+		return "on"
 	}
 	return strconv.FormatInt(v, 10)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/h2gw/h2gw/httpsm/origin"
 	"github.com/h2gw/h2gw/internal/accesslog"
 	"github.com/h2gw/h2gw/internal/admin"
+	"github.com/h2gw/h2gw/internal/config"
 	"github.com/h2gw/h2gw/internal/frontend"
 	"github.com/h2gw/h2gw/metrics"
 	"github.com/h2gw/h2gw/pitag"
@@ -128,6 +129,7 @@ func (g *Gateway) makeServers() {
 	timeouts, limits := g.cfg.Settings.Machine()
 	g.machine = httpsm.New(httpsm.Config{
 		Origins:  g.group,
+		Covers:   g.covers(),
 		Hooks:    g.cfg.Hooks,
 		OnRecord: g.sinks.record,
 		Timeouts: timeouts,
@@ -142,6 +144,16 @@ func (g *Gateway) makeServers() {
 	sc.Memory = g.memory
 	g.h2 = &h2session.Server{Connector: g.connector, Config: sc}
 	g.h2c = &h2session.Server{Connector: g.connector, Config: sc}
+}
+
+// covers says which hosts the certificate is for; nil when nobody is to ask. A
+// certificate that we have made says nothing of which hosts are served.
+func (g *Gateway) covers() func(*pitag.Session, string) bool {
+	if g.cert == nil || g.cfg.SelfSigned || g.cfg.Settings.TLS.Misdirected == config.Off {
+		return nil
+	}
+	leaf := g.cert.Leaf
+	return func(_ *pitag.Session, host string) bool { return leaf.VerifyHostname(host) == nil }
 }
 
 // sources are what a scrape asks.
