@@ -1,13 +1,16 @@
 package h2session
 
 import (
+	"bytes"
 	"io"
+	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/pitag"
@@ -32,9 +35,32 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte("\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x00\x00\x05\x02\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00"))
 	f.Add([]byte("\x00\x00\x07\x10\x00\x00\x00\x00\x00\x00\x00\x00\x03u=1" + get)) // PRIORITY_UPDATE
+	tunnel := connectSeed()
+	f.Add([]byte(tunnel + "\x00\x00\x03\x00\x00\x00\x00\x00\x01abc\x00\x00\x00\x00\x01\x00\x00\x00\x01")) // both ways, ended
+	f.Add([]byte(tunnel + "\x00\x00\x05\x01\x05\x00\x00\x00\x01\x40\x01t\x01u"))                          // trailers in it
+	f.Add([]byte(tunnel + "\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08" + tunnel))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		synctest.Test(t, func(t *testing.T) { fuzzFrames(t, data) })
 	})
+}
+
+// connectSeed is HEADERS of an extended CONNECT on stream 1.
+func connectSeed() string {
+	var block bytes.Buffer
+	enc := hpack.NewEncoder(&block)
+	for fields := connectWS(); len(fields) > 0; fields = fields[2:] {
+		enc.WriteField(hpack.HeaderField{Name: fields[0], Value: fields[1]})
+	}
+	return "\x00\x00" + string(rune(block.Len())) + "\x01\x04\x00\x00\x00\x01" + block.String()
+}
+
+// helloOrTunnel is hello, and echoes in a tunnel where one is asked for.
+func helloOrTunnel(r *http.Request, c *vconn.Conn) {
+	if r.Header.Get("Upgrade") != "" {
+		tunnelling(echoTunnel)(r, c)
+		return
+	}
+	hello(r, c)
 }
 
 func fuzzFrames(t *testing.T, data []byte) {
@@ -45,7 +71,7 @@ func fuzzFrames(t *testing.T, data []byte) {
 		Config: Config{MaxStreams: 5, OnRefusal: func(*Refusal) { refusals++ }},
 		Connector: vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) {
 			transactions++
-			go (&bench{t: t}).transaction(c, hello)
+			go (&bench{t: t}).transaction(c, helloOrTunnel)
 		})),
 	}
 	done := make(chan *pitag.SessionRecord, 1)

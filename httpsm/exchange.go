@@ -32,6 +32,7 @@ func (t *Txn) readResponseHead() event {
 				t.ex.Discard(n)
 				if status := t.resp.Status(); status >= 200 {
 					if t.upgrade.connect && status < 300 {
+						t.rec.OriginStatus = status
 						return event{kind: evResponseBad, err: errNotSwitched}
 					}
 					t.respDir = dirBody

@@ -50,6 +50,8 @@ func TestATransactionIsTheSameOverTCPAndVConn(t *testing.T) {
 		{"304", get, "HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\nETag: \"x\"\r\n\r\n", ""},
 		{"response without a reason", get, "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n", ""},
 		{"hop-by-hop fields of the origin", get, "HTTP/1.1 200 OK\r\nConnection: x-mine\r\nX-Mine: 1\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n", ""},
+		{"WebSocket", wsAsk, ws101 + "\r\nhello", "GET /chat HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: " + wsKey + "\r\nSec-WebSocket-Version: 13\r\nVia: 1.1 PSEUDONYM\r\n"},
+		{"WebSocket without a key", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", reply, ""},
 		{"malformed request", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", reply, ""},
 		{"obs-fold", "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", reply, ""},
 		{"malformed response", get, "HTTP/1.1 2000 OK\r\n\r\n", ""},

@@ -4,17 +4,23 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/h2gw/h2gw/httpsm/origin"
 	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
@@ -586,4 +592,83 @@ func TestAnHTTP2ClientsTunnelIsRecordedAsItSeesIt(t *testing.T) {
 			t.Errorf("method %s", rec.Method)
 		}
 	})
+}
+
+// Over real sockets a reset arrives as one, an end in order as one, and over TLS
+// as close_notify: the origin is not to take one for the other.
+func TestHowAnOriginSeesTheEndOfATunnel(t *testing.T) {
+	pair, pool := selfSigned(t)
+	for _, tc := range []struct {
+		name string
+		tls  bool
+		end  func(c *vconn.Conn)
+		want error
+	}{
+		{"in order", false, func(c *vconn.Conn) { c.CloseWrite() }, nil},
+		{"in order over TLS", true, func(c *vconn.Conn) { c.CloseWrite() }, nil},
+		{"reset", false, func(c *vconn.Conn) { c.Reset(codeCancel) }, syscall.ECONNRESET},
+		{"reset over TLS", true, func(c *vconn.Conn) { c.Reset(codeCancel) }, syscall.ECONNRESET},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			o := testkit.ListenOrigin(t, func(c *testkit.OriginConn) {
+				nc := c.NetConn()
+				if tc.tls {
+					nc = tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{pair}})
+				}
+				br := bufio.NewReader(nc)
+				if _, err := http.ReadRequest(br); err != nil {
+					ended <- err
+					return
+				}
+				io.WriteString(nc, ws101+"X-Origin: 1\r\n\r\n")
+				_, err := io.Copy(nc, br)
+				ended <- err
+				nc.Close()
+			})
+			oc := origin.Config{Endpoints: []origin.EndpointConfig{{Addr: o.Addr(), TLS: tc.tls}}}
+			if tc.tls {
+				oc.TLS = &tls.Config{RootCAs: pool}
+			}
+			g, err := origin.NewGroup(oc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			recs := make(chan Record, 1)
+			m := New(Config{Origins: g, OnRecord: func(r *Record) { recs <- *r }})
+			c, err := vconn.NewConnector(m).Connect(netip.AddrPort{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			br := openTunnel(t, c)
+			io.WriteString(c, "hello")
+			wantBytes(t, br, "hello")
+			tc.end(c)
+			if err := <-ended; !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
+				t.Errorf("the origin's side ended by %v, want %v", err, tc.want)
+			}
+			if tc.want == nil {
+				wantEOF(t, br)
+			}
+			c.Close()
+			want := Completed
+			if tc.want != nil {
+				want = ClientAbort
+			}
+			if rec := <-recs; rec.Outcome != want || rec.BytesIn != 5 || rec.BytesOut != 5 {
+				t.Errorf("record %s, %d bytes in, %d out (%v)", rec.Outcome, rec.BytesIn, rec.BytesOut, rec.Err)
+			}
+		})
+	}
+}
+
+// selfSigned is a certificate for loopback, and the pool that trusts it.
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	srv := httptest.NewUnstartedServer(nil)
+	srv.StartTLS()
+	defer srv.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(srv.Certificate())
+	return srv.TLS.Certificates[0], pool
 }
