@@ -22,8 +22,14 @@ type blockEncoder struct {
 	priority signal
 }
 
-// resize keeps the dynamic table within what the client allows.
+// resize keeps the dynamic table within what the client allows. Of two changes
+// before a block both the least and the last size have to be told (RFC 7541,
+// section 4.2); the decoder of Go takes a second update only when the first has
+// emptied the table.
 func (e *blockEncoder) resize(n uint32) {
+	if e.resized {
+		e.enc.SetMaxDynamicTableSize(0)
+	}
 	e.enc.SetMaxDynamicTableSize(n)
 	e.resized = true
 }

@@ -100,7 +100,9 @@ func (s *Session) fillControl(b []byte) []byte {
 	if m.peer.tableChanged {
 		// The acknowledgement is in this batch, before any header block.
 		m.peer.tableChanged = false
-		s.out.enc.resize(m.peer.leastTable)
+		if m.peer.leastTable < m.peer.headerTable {
+			s.out.enc.resize(0)
+		}
 		s.out.enc.resize(m.peer.headerTable)
 	}
 	if len(m.ctrl) > maxControl {
