@@ -82,6 +82,14 @@ func (e *explanation) response(t *Txn, from h1.Framing) {
 	}
 }
 
+// switched compares the client's 101 with the origin's.
+func (e *explanation) switched(t *Txn) {
+	compare(&e.before, &t.resp.Fields, func(name string, f fate) {
+		e.notes.Response("%s %s: %s", name, f, e.whyResponse(h1.LowerName([]byte(name)), f))
+	})
+	e.notes.Response("from here on bytes pass both ways as they are (RFC 9110, 7.8)")
+}
+
 // interim notes a 1xx head.
 func (e *explanation) interim(t *Txn) {
 	if t.req.Minor() == 0 {
@@ -171,6 +179,7 @@ const (
 	whyNamed   = "Connection names it (RFC 9110, 7.6.1)"
 	whyVia     = "a gateway names itself (RFC 9110, 7.6.3)"
 	whyFraming = "the body is framed anew (RFC 9112, 6.3)"
+	whyUpgrade = "the protocol is to be a WebSocket, for each hop anew (RFC 9110, 7.8)"
 	whyHook    = "a hook did"
 )
 
@@ -230,8 +239,12 @@ func (e *explanation) whyResponse(lower string, f fate) string {
 
 func (e *explanation) whyEither(lower string, f fate) string {
 	switch {
+	case lower == "upgrade" && f != dropped:
+		return whyUpgrade
 	case lower == "connection", lower == "keep-alive", lower == "proxy-connection", lower == "upgrade":
 		return whyHop
+	case lower == "sec-websocket-key", lower == "sec-websocket-accept":
+		return "each hop has a key of its own (RFC 6455, 1.3)"
 	case lower == "transfer-encoding":
 		return whyFraming
 	case f == dropped && e.named(lower):

@@ -112,6 +112,9 @@ func (t *Txn) switchProtocols() event {
 		return event{kind: evResponseBad, err: err}
 	}
 	t.rec.OriginStatus = 101
+	if t.explain != nil {
+		t.explain.before.CopyFrom(&t.resp.Fields)
+	}
 	t.keep, t.originKeep = false, false
 	if ev := t.hookEvent(ReadResponseHead); ev.kind != evNone {
 		return ev
@@ -133,6 +136,9 @@ func (t *Txn) switchProtocols() event {
 		f.Set("Upgrade", "websocket"),
 		f.Set("Sec-WebSocket-Accept", t.upgrade.accept())); err != nil {
 		return event{kind: evFault, err: err}
+	}
+	if t.explain != nil {
+		t.explain.switched(t)
 	}
 	return event{kind: evSwitched}
 }
