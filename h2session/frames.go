@@ -14,6 +14,9 @@ const preface = http2.ClientPreface
 // readPreface checks the client's connection preface (RFC 9113, section 3.4).
 // The SETTINGS behind it are checked with the frames.
 func (s *Session) readPreface() error {
+	if reason := inadequate(s.sess.TLS); reason != "" {
+		return s.fault(connError(http2.ErrCodeInadequateSecurity, reason))
+	}
 	for i := 0; i < len(preface); i++ {
 		// A byte at a time, so that what is not HTTP/2 is not waited for.
 		c, err := s.in.next(1)

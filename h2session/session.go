@@ -288,6 +288,7 @@ func (s *Session) abort(c pitag.Cause) {
 // is its virtual connection's observer, so that no closure is made for it.
 func (st *stream) Readable(*vconn.Conn) {
 	s := st.sess
+	defer s.recovered() // called by the transaction, which is not to pay
 	s.mu.Lock()
 	defer s.unlock()
 	s.m.wake(st)
@@ -296,6 +297,7 @@ func (st *stream) Readable(*vconn.Conn) {
 // Consumed returns credit to the client for what the transaction has read.
 func (st *stream) Consumed(_ *vconn.Conn, n int) {
 	s := st.sess
+	defer s.recovered()
 	s.mu.Lock()
 	defer s.unlock()
 	s.m.consumed(st, n)
@@ -308,6 +310,7 @@ func (st *stream) PeerReset(*vconn.Conn, *vconn.ResetError) {}
 // Closed says that the transaction has ended, too.
 func (st *stream) Closed(*vconn.Conn) {
 	s := st.sess
+	defer s.recovered()
 	s.mu.Lock()
 	defer s.unlock()
 	s.m.connClosed(st)

@@ -61,10 +61,12 @@ func (m *Metrics) SessionClosed(r *pitag.SessionRecord) {
 		return // was never opened
 	}
 	proto := protoName(r.Identity.Tag)
-	m.connectionsActive.WithLabelValues(proto, m.listeners.label(r.Listener)).Dec()
 	m.connectionsClosed.WithLabelValues(proto, m.causes.label(string(r.Cause))).Inc()
 	m.connectionDuration.WithLabelValues(proto).Observe(seconds(r.Start, r.End))
 	m.connectionStreams.WithLabelValues(proto).Observe(float64(r.Streams))
+	// Last: whoever has seen that none is active finds everything counted in
+	// the next scrape.
+	m.connectionsActive.WithLabelValues(proto, m.listeners.label(r.Listener)).Dec()
 }
 
 // TLSHandshake counts a handshake that has ended: version as in

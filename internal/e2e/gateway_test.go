@@ -160,6 +160,7 @@ func (g *gateway) settle() metricSet {
 		return m.sum("h2gw_connections_active") == 0 && m.sum("h2gw_streams_active") == 0 && m.sum("h2gw_vconn_open") == 0 &&
 			m.sum("h2gw_requests_total") == m.sum("h2gw_streams_total") // a record follows its connection's end closely
 	})
+	m = g.metrics() // one scrape reads its metrics one after the other: this one, all at rest
 	if opened, closed := m.sum("h2gw_connections_total"), m.sum("h2gw_connections_closed_total"); opened != closed {
 		g.t.Errorf("connections: opened %v − closed %v is not 0", opened, closed)
 	}

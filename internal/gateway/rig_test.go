@@ -158,6 +158,7 @@ type line struct {
 	TLSVersion                                                         string `json:"tls_version"`
 	GoAway                                                             string
 	BytesIn                                                            int64 `json:"bytes_in"`
+	TLSResumed                                                         bool  `json:"tls_resumed"`
 	BytesOut                                                           int64 `json:"bytes_out"`
 }
 
@@ -190,7 +191,8 @@ func (r *rig) metric(name string, labels ...string) float64 {
 	sum := 0.0
 lines:
 	for _, l := range strings.Split(text, "\n") {
-		series, value, _ := strings.Cut(l, " ")
+		end := max(strings.LastIndexByte(l, ' '), 0) // a label may hold a space
+		series, value := l[:end], strings.TrimSpace(l[end:])
 		if strings.HasPrefix(l, "#") || series != name && !strings.HasPrefix(series, name+"{") {
 			continue
 		}
