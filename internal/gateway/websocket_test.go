@@ -1,5 +1,7 @@
 package gateway
 
+//lint:file-ignore SA1019 net/http's own Transport refuses the field :protocol
+
 import (
 	"bytes"
 	"context"
