@@ -239,3 +239,21 @@ func TestEarlierDeadlineMovesTheTimer(t *testing.T) {
 		cl.end()
 	})
 }
+
+// A preface that takes nearly all the time it has is taken.
+func TestASlowPrefaceIsTaken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cl := start(t, Config{}, nil)
+		cl.WantSettings()
+		for i := range http2.ClientPreface {
+			time.Sleep(400 * time.Millisecond)
+			cl.Write([]byte(http2.ClientPreface[i : i+1]))
+		}
+		cl.Settings()
+		cl.WantSettingsAck()
+		cl.Get(1, "/")
+		cl.WantStatus(1, "200")
+		cl.WantBody(1)
+		cl.end()
+	})
+}

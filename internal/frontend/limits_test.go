@@ -201,3 +201,55 @@ func TestCloseLeavesSilentConnectionsASecond(t *testing.T) {
 		})
 	}
 }
+
+// A slowConn thinks before it writes.
+type slowConn struct {
+	net.Conn
+	pause time.Duration
+}
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	time.Sleep(c.pause)
+	return c.Conn.Write(p)
+}
+
+// Slow is not silent: a handshake and a first line that take nearly all the time
+// they have are served.
+func TestASlowClientIsServedWithinTheTimeouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, h, ln := bubble(Config{Handshake: 10 * time.Second}, TLSConfig(testCert))
+		client, server := net.Pipe()
+		ln.ch <- server
+		cfg := clientTLS("h2")
+		cfg.InsecureSkipVerify = true // the bubble's clock is not the certificate's
+		c := tls.Client(&slowConn{client, 4900 * time.Millisecond}, cfg)
+		start := time.Now()
+		go c.Handshake() // two flights
+		<-h.changed
+		if len(h.served) != 1 || time.Since(start) < 9*time.Second {
+			t.Errorf("served %d, refused %+v after %v", len(h.served), h.refused, time.Since(start))
+		}
+		client.Close()
+		f.Close()
+		f.Wait(t.Context())
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f, h, ln := bubble(Config{Preface: 10 * time.Second}, nil)
+		client, server := net.Pipe()
+		ln.ch <- server
+		for i := range preface {
+			time.Sleep(9 * time.Second / time.Duration(len(preface)))
+			io.WriteString(client, preface[i:i+1])
+			if len(h.changed) > 0 {
+				break
+			}
+		}
+		<-h.changed
+		if len(h.served) != 1 || h.served[0].Protocol != ProtoH2C {
+			t.Errorf("served %+v, refused %+v", h.served, h.refused)
+		}
+		client.Close()
+		f.Close()
+		f.Wait(t.Context())
+	})
+}
