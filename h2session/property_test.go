@@ -91,7 +91,7 @@ type walked struct {
 
 func newWalk(t *testing.T, seed uint64, legal bool) *walk {
 	w := &walk{t: t, rng: rand.New(rand.NewPCG(seed, 7)), legal: legal, nextID: 1,
-		told: map[uint32]int{}, streams: map[uint32]*walked{}, send: 65535, recv: 65535, window: 65535,
+		told: map[uint32]int{}, streams: map[uint32]*walked{}, send: 65535, recv: 65535, window: 65535, initial: []int{65535},
 		memory: NewMemory(1 << 30), done: make(chan *pitag.SessionRecord, 1)}
 	client, server := testkit.PipeSize(1 << w.rng.IntN(18))
 	w.conn = client
@@ -181,7 +181,6 @@ func (w *walk) run() {
 	go func() { defer close(read); w.read() }()
 	io.WriteString(w.conn, http2.ClientPreface)
 	w.fr.WriteSettings()
-	w.initial = append(w.initial, 65535)
 	synctest.Wait()
 	w.fr.WriteSettingsAck()
 	for range 30 + w.rng.IntN(150) {
