@@ -106,7 +106,7 @@ func banner(g *gateway.Gateway, origin string) string {
 	line("  curl --http2-prior-knowledge %s/slow", plain)
 	line("  h2load -n 10000 -c 4 -m 10 %s/bytes/1000%s", secure, missing("h2load", "nghttp2-client"))
 	if a := g.AdminAddr(); a != nil {
-		line("  curl http://%s/metrics | grep ^h2gw_connections", a)
+		line("  curl -s http://%s/metrics | grep ^h2gw_connections", a)
 	}
 	line("")
 	line("One access line per request follows, one session line per connection that closes. Ctrl-C ends it.")
