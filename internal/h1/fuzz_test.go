@@ -67,7 +67,8 @@ func wantProtocolError(t *testing.T, err error) {
 // against net/http.
 func compareRequest(t *testing.T, h *RequestHead, framing Framing, in []byte, n int) {
 	// net/http knows no empty line in front.
-	br := bufio.NewReader(bytes.NewReader(bytes.TrimPrefix(in, []byte("\r\n"))))
+	// It bounds a trailer section by its buffer, we by Limits.Head.
+	br := bufio.NewReaderSize(bytes.NewReader(bytes.TrimPrefix(in, []byte("\r\n"))), 1<<20)
 	req, err := http.ReadRequest(br)
 	if ue := (*url.Error)(nil); errors.As(err, &ue) {
 		return // how a path is percent-encoded does not matter to us
@@ -195,7 +196,7 @@ func FuzzResponseHead(f *testing.F) {
 }
 
 func compareResponse(t *testing.T, h *ResponseHead, method string, framing Framing, in []byte, n int) {
-	br := bufio.NewReader(bytes.NewReader(in))
+	br := bufio.NewReaderSize(bytes.NewReader(in), 1<<20)
 	resp, err := http.ReadResponse(br, &http.Request{Method: method})
 	if err != nil {
 		t.Fatalf("accepted, but net/http says %v", err)
@@ -230,7 +231,7 @@ func FuzzChunked(f *testing.F) {
 			t.Fatalf("byte by byte %s, at once %s", bodyVerdict(chunked, Limits{}, in, everyByte(in)...), whole)
 		}
 		const head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-		br := bufio.NewReader(io.MultiReader(strings.NewReader(head), bytes.NewReader(in)))
+		br := bufio.NewReaderSize(io.MultiReader(strings.NewReader(head), bytes.NewReader(in)), 1<<20)
 		req, err := http.ReadRequest(br)
 		if err != nil {
 			t.Fatal(err)
