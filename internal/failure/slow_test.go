@@ -99,8 +99,8 @@ func TestASilentOriginIsWaitedForAsLongAsTheSettingSays(t *testing.T) {
 		}
 		p.hang()
 	})
-	const head, body = time.Second, 2 * time.Second // an origin that did answer must be heard on a busy machine, too
-	r := newRig(t, []string{o.addr()}, "timeouts.response_head=1s", "timeouts.response_body_idle=2s")
+	const head, body = 3 * time.Second, 4 * time.Second // an origin that did answer must be heard on a busy machine, too
+	r := newRig(t, []string{o.addr()}, "timeouts.response_head=3s", "timeouts.response_body_idle=4s")
 	late := func(path string) expectation {
 		return expectation{"GET", path, "", 504, 0, "http_response_timeout", head, head + slack}
 	}
