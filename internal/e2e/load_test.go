@@ -96,7 +96,9 @@ func TestNoRequestStallsOverConnectionsStreamsAndBodies(t *testing.T) {
 		path string
 		most int // requests of a cell at the most: enough to open every stream, but for the largest cells of 1 MiB
 	}{{"/small", 25600}, {"/10k", 25600}, {"/1m", 1600}}
-	g := startGateway(t, []string{addr})
+	// The largest cells have more streams than limits.origin_connections: they
+	// wait their turn, and on a busy machine longer than the default 5 s.
+	g := startGateway(t, []string{addr}, "--set", "timeouts.connect=60s")
 	totalConns, totalRequests := 0, 0
 	for _, conns := range []int{1, 4, 16, 64, 256} {
 		for _, streams := range []int{1, 10, 100} {
