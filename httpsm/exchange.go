@@ -61,6 +61,12 @@ func (t *Txn) interim() event {
 	if t.resp.Status() == 101 {
 		return t.switchProtocols()
 	}
+	// An interim response has no body (RFC 9112 section 6): one that announces
+	// some would have the origin's next response begin somewhere else than we
+	// think.
+	if _, err := h1.ResponseFraming(&t.resp, t.oreq.Method()); err != nil {
+		return event{kind: evResponseBad, err: err}
+	}
 	if t.explain != nil {
 		t.explain.interim(t)
 	}

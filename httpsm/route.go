@@ -57,6 +57,9 @@ func (t *Txn) admissible() event {
 	}
 	switch {
 	case h.Method() == "CONNECT":
+		// The client may send what is meant for its tunnel without waiting for
+		// us: that must not be taken for its next request.
+		t.keep = false
 		return event{kind: evRequestRefused, status: 405, err: errConnect}
 	case t.misdirected():
 		return event{kind: evRequestRefused, status: 421, err: errMisdirected}
