@@ -21,7 +21,7 @@ type Record struct {
 	// Of the request as received; "" when it could not be read. Proto is the
 	// client's: HTTP/1.0, HTTP/1.1 or HTTP/2.0.
 	Method, Host, Path, Proto string
-	UserAgent                 string
+	UserAgent, Referer        string
 	RequestID                 string // X-Request-Id, as sent to the origin
 
 	// Status is the client's: 499 when it left before the response head, 0
@@ -61,6 +61,7 @@ func (t *Txn) noteRequest() {
 	r.Proto = t.proto()
 	host, path := h.Authority(), h.Path()
 	agent, _ := h.Fields.Get("User-Agent")
+	referer, _ := h.Fields.Get("Referer")
 	id, _ := h.Fields.Get("X-Request-Id")
 	if m := r.Method; m == "CONNECT" {
 		path = nil
@@ -68,11 +69,13 @@ func (t *Txn) noteRequest() {
 	b := append(t.scratch[:0], host...)
 	b = append(b, path...)
 	b = append(b, agent...)
+	b = append(b, referer...)
 	b = append(b, id...)
 	t.scratch = b
 	all := string(b)
 	cut := func(n int) (s string) { s, all = all[:n], all[n:]; return s }
-	r.Host, r.Path, r.UserAgent, r.RequestID = cut(len(host)), cut(len(path)), cut(len(agent)), cut(len(id))
+	r.Host, r.Path = cut(len(host)), cut(len(path))
+	r.UserAgent, r.Referer, r.RequestID = cut(len(agent)), cut(len(referer)), cut(len(id))
 }
 
 // noteUnread takes the words of whoever opened the virtual connection for a

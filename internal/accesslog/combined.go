@@ -8,7 +8,7 @@ import (
 
 // appendCombined appends the line of a transaction in Apache's combined format,
 //
-//	%h - - %t "%r" %>s %b "-" "%{User-Agent}i"
+//	%h - - %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"
 //
 // with pitag, piid and stream appended, and the newline. Here, unlike in JSON,
 // an absent value has to hold its place: it is "-", and the absent tag "*".
@@ -33,7 +33,9 @@ func appendCombined(b []byte, r *httpsm.Record) []byte {
 	b = appendCount(b, int64(r.Status))
 	b = append(b, ' ')
 	b = appendCount(b, r.BytesOut)
-	b = append(b, ` "-" "`...) // the record does not hold the referer
+	b = append(b, ` "`...)
+	b = appendQuoted(b, r.Referer)
+	b = append(b, `" "`...)
 	b = appendQuoted(b, r.UserAgent)
 	b = append(b, `" `...)
 	b = appendEscaped(b, s.Identity.TagText(), true)
