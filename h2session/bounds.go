@@ -25,6 +25,7 @@ const (
 	FloodTinyWindows
 	FloodWindowUpdates
 	FloodPriority
+	FloodQueued
 	FloodUseless
 	NumBounds
 )
@@ -128,6 +129,11 @@ var bounds = [NumBounds]boundInfo{
 	// browsers although it ignored the frames.
 	FloodPriority: {"priority", per(10000, 10*time.Second),
 		"PRIORITY and PRIORITY_UPDATE frames"},
+	// nghttp2 ends a session with 1,000 answers queued, Envoy one with 1,000
+	// control frames; here 16 KiB of them, some 1,000, hold the client back,
+	// and doing that over and over is what is counted.
+	FloodQueued: {"queued", per(100, 10*time.Second),
+		"times that the client was not read because 16 KiB of control frames waited for it to read"},
 	// HAProxy counts them among its glitches, nghttp2 too: 1,000, and 33 in a
 	// second. Browsers send frames of unknown types to keep servers tolerant.
 	FloodUseless: {"useless", per(1000, 10*time.Second),

@@ -57,6 +57,11 @@ func (s *Session) admit(f *frame) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.m
+	if len(m.ctrl) > maxControl && m.phase != closing {
+		if err := m.spend(FloodQueued, 1, s.in.now); err != nil {
+			return err
+		}
+	}
 	for len(m.ctrl) > maxControl && m.phase != closing {
 		s.reader.Wait()
 	}

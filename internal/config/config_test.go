@@ -30,7 +30,7 @@ func TestTableHasThePromisedNamesAndDefaults(t *testing.T) {
 		"floods.ping": "100/10s", "floods.resets": "1000/30s", "floods.provoked_resets": "200/30s",
 		"floods.refused": "1000/30s", "floods.streams": "off", "floods.empty_data": "100/10s",
 		"floods.small_data": "10000/10s", "floods.tiny_windows": "1000/10s", "floods.window_updates": "2000/10s",
-		"floods.priority": "10000/10s", "floods.useless": "1000/10s",
+		"floods.priority": "10000/10s", "floods.queued": "100/10s", "floods.useless": "1000/10s",
 	}
 	got := map[string]string{}
 	for _, row := range Table() {
