@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -192,5 +193,31 @@ func TestResetAfterTheEnd(t *testing.T) {
 			a.Reset(8)
 			wantEqual(t, "Unread kept", a.Unread()+p.Unread() > 0, tc.reset && tc.name != "request open" && tc.name != "nothing happened")
 		})
+	}
+}
+
+// What was peeked at as the other end reset counts as read once it is discarded:
+// whoever looked has used it.
+func TestBytesInUseAsAResetComesCountAsRead(t *testing.T) {
+	var p *vconn.Conn
+	a, err := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { p = c })).Connect(netip.AddrPort{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Write([]byte("head and body")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := a.Peek(); string(b) != "head and body" || err != nil {
+		t.Fatalf("peek: %q, %v", b, err)
+	}
+	p.Reset(2)
+	if n := p.Unread(); n != 13 {
+		t.Errorf("unread %d before the discard, want 13", n)
+	}
+	a.Discard(4)
+	a.Discard(4) // the rest is gone
+	a.Close()
+	if n := p.Unread(); n != 9 {
+		t.Errorf("unread %d, want the 9 that nobody used", n)
 	}
 }

@@ -242,12 +242,15 @@ func (c *Conn) Peek() ([]byte, error) {
 	return nil, nil
 }
 
-// Discard consumes n bytes that Peek showed, as if they had been read. It does
-// nothing when they are gone since, by a Reset, and takes no more than is
-// buffered.
+// Discard consumes n bytes that Peek showed, as if they had been read, and takes
+// no more than is buffered. When a Reset of the peer has come since Peek, the
+// peer's Unread does not count them: this end has used them.
 func (c *Conn) Discard(n int) {
 	in := c.in
 	c.pair.mu.Lock()
+	if k := in.orphan; k != nil {
+		in.unread -= min(n, k.w-k.r, in.unread)
+	}
 	if n = in.discard(n); n > 0 {
 		c.peer.postConsumed(n)
 	}
