@@ -115,7 +115,7 @@ func shell(t *testing.T, script string) (Peer, string) {
 	t.Helper()
 	sh, err := exec.LookPath("sh")
 	if err != nil {
-		t.Skip("needs sh")
+		t.Skip("no shell to stand in for a gateway:", err)
 	}
 	return Peer{Name: "shell", Args: func(Setting) []string { return []string{"-c", script} }}, sh
 }

@@ -69,11 +69,11 @@ func TestDescendantsAreFoundThroughGenerations(t *testing.T) {
 // The kernel's clock for another process must count what that process did.
 func TestProcessorTimeOfAChildIsCounted(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("needs Linux")
+		t.Skip("the clock of another process is read from Linux's kernel")
 	}
 	cmd := exec.Command("sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exec sleep 5")
 	if err := cmd.Start(); err != nil {
-		t.Skip(err)
+		t.Skip("no shell to spend processor time:", err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	pids, err := Tree(os.Getpid())

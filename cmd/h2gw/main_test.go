@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -9,10 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // binary is the path of the h2gw that TestMain built: what is tested here is
@@ -43,26 +43,9 @@ func TestMain(m *testing.M) {
 type process struct {
 	t        *testing.T
 	cmd      *exec.Cmd
-	out, err lockedBuffer
+	out, err testkit.Buffer
 	exited   chan struct{}
 	code     int
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // start runs h2gw with args; env is added to the environment.

@@ -114,13 +114,21 @@ func TestAnOriginKilledUnderLoadCostsErrorsButNoStalls(t *testing.T) {
 	killed := make(chan struct{})
 	go func() {
 		defer close(killed)
-		time.Sleep(300 * time.Millisecond) // somewhere in the middle: any moment will do
+		// In the middle: when the first answers are in the log.
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+			if st, err := os.Stat(g.log); err == nil && st.Size() > 0 {
+				break
+			}
+		}
 		nginx.kill()
 	}()
 	r := h2load(t, loadArgs(4, 10, 20000, g.url("/page"))...)
 	<-killed
 	if r.done != r.total || r.timeout != 0 {
 		t.Errorf("of %d requests %d were answered, %d timed out: want an answer to each", r.total, r.done, r.timeout)
+	}
+	if r.s2xx == 0 || r.s5xx == 0 {
+		t.Errorf("%d answers of the origin, %d that it is gone: want some of both", r.s2xx, r.s5xx)
 	}
 	m := g.settle()
 	if n := m.sum("h2gw_streams_total"); n != float64(r.total) {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,35 +10,18 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
-
-// A lockedBuffer collects a process's output while the test reads it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // A process is a server that the test started and ends, by its own id.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	out    lockedBuffer // standard output and error
+	out    testkit.Buffer // standard output and error
 	exited chan struct{}
 	code   int
 }

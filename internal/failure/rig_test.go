@@ -2,7 +2,6 @@ package failure
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 
 	"github.com/h2gw/h2gw/internal/config"
 	"github.com/h2gw/h2gw/internal/gateway"
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // patience is how long a test waits for what must come; no test counts on a
@@ -85,27 +84,10 @@ func descriptors(t *testing.T) int {
 type rig struct {
 	*gateway.Gateway
 	t       *testing.T
-	lines   lockedBuffer // access log
-	people  lockedBuffer // human log
-	cleanup []func()     // closes clients
+	lines   testkit.Buffer // access log
+	people  testkit.Buffer // human log
+	cleanup []func()       // closes clients
 	settled bool
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // newRig starts a gateway in front of the origins at addrs; set are settings.

@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/h2gw/h2gw/internal/config"
 	"github.com/h2gw/h2gw/internal/gateway"
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 const (
@@ -45,26 +45,9 @@ type rig struct {
 	*gateway.Gateway
 	t      *testing.T
 	origin *work
-	lines  lockedBuffer // access log
-	people lockedBuffer // human log
+	lines  testkit.Buffer // access log
+	people testkit.Buffer // human log
 	closed bool
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // work is an origin that knows how much it is made to do: its requests for

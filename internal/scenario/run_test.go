@@ -13,6 +13,8 @@ import (
 
 	"github.com/h2gw/h2gw/internal/config"
 	"github.com/h2gw/h2gw/internal/gateway"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 const (
@@ -76,7 +78,7 @@ type client interface {
 func runCase(t *testing.T, c *testCase, proto string) *result {
 	p := &probe{TB: t}
 	o := newOrigin(p, proto)
-	log := new(lockedBuffer)
+	log := new(testkit.Buffer)
 	g, err := startGateway(c, o, log)
 	if err != nil {
 		return &result{faults: []string{err.Error()}}
@@ -92,7 +94,7 @@ func runCase(t *testing.T, c *testCase, proto string) *result {
 	return &result{p.list(), log.String()}
 }
 
-func startGateway(c *testCase, o *origin, log *lockedBuffer) (*gateway.Gateway, error) {
+func startGateway(c *testCase, o *origin, log *testkit.Buffer) (*gateway.Gateway, error) {
 	cfg := gateway.Config{
 		From: "127.0.0.1:0", SelfSigned: true, Plain: "127.0.0.1:0", To: []string{"http://" + o.o.Addr()},
 		AccessLogOutput: log, Settings: config.Defaults(), Log: zerolog.Nop(),
