@@ -103,18 +103,23 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 	return s.connect(st, txn, s.text)
 }
 
-// connect opens st's virtual connection and writes the request's head into it.
+// connect opens st's virtual connection with the request's head in it. The
+// transaction may run at once, in this goroutine: it can have answered, and
+// ended, when Open returns.
 func (s *Session) connect(st *stream, txn uint64, head []byte) error {
-	s.mu.Lock()
-	st.sess, st.opening = s, true
-	end := st.state != open
-	s.mu.Unlock()
+	end := s.connecting(st, len(head))
+	bound := s.bound(st, len(head))
+	if !end && st.request.length == 0 {
+		// Complete as HTTP/1.1, but not as HTTP/2 until END_STREAM comes.
+		st.request.hold(head[len(head)-1])
+		head = head[:len(head)-1]
+	}
 	c, err := s.connector.Open(vconn.Options{
 		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess, Request: s.words(),
-		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), Meter: (*connMeter)(&s.account),
-		Notes: st.resp.notes,
+		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: bound, Meter: (*connMeter)(&s.account),
+		Head: head, Ended: end, Notes: st.resp.notes,
 	})
-	s.connected(st, c, len(head))
+	s.connected(st, c)
 	if err != nil {
 		r := s.refusal(st.id, txn)
 		r.H2Error, r.Outcome, r.Reason = codeInternal.String(), outcomeInternal, err.Error()
@@ -122,20 +127,20 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 		s.refuse(r)
 		return streamError(st.id, codeInternal, "no virtual connection")
 	}
-	if !end && st.request.length == 0 {
-		// Complete as HTTP/1.1, but not as HTTP/2 until END_STREAM comes.
-		st.request.hold(head[len(head)-1])
-		head = head[:len(head)-1]
-	}
-	s.put(st, head)
-	if end {
-		c.CloseWrite()
-	}
 	return nil
 }
 
+// connecting readies st for what its observer may be told before Open returns.
+// It reports whether the request has no body.
+func (s *Session) connecting(st *stream, head int) (end bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.sess, st.opening, st.overhead = s, true, head
+	return st.state != open
+}
+
 // connected joins st and its virtual connection; nil when none could be made.
-func (s *Session) connected(st *stream, c *vconn.Conn, head int) {
+func (s *Session) connected(st *stream, c *vconn.Conn) {
 	s.mu.Lock()
 	defer s.unlock()
 	m := s.m
@@ -151,7 +156,6 @@ func (s *Session) connected(st *stream, c *vconn.Conn, head int) {
 	st.live = true
 	m.live++
 	s.account.add(streamCost)
-	st.overhead = head
 	if st.state == closed { // while Open ran, when there was nothing to reset
 		m.ops.add(op{conn: c, kind: opReset, code: codeCancel})
 	}

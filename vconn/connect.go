@@ -8,9 +8,11 @@ import (
 )
 
 // An Acceptor runs one transaction on the passive end of a virtual connection.
-// AcceptVConn is called by Connect and must not block: it starts a goroutine, or
-// queues, and returns. It owns the end and must close it. It is called from
-// several goroutines at once.
+// AcceptVConn is called by Connect and Open, in the goroutine of their caller and
+// with no lock held, and must not block: it does what it can at once, starts a
+// goroutine or queues for the rest, and returns. It owns the end and must close
+// it, which it may have done by then. It is called from several goroutines at
+// once.
 type Acceptor interface{ AcceptVConn(*Conn) }
 
 // An AcceptorFunc is a function that is an Acceptor. It is called in the
@@ -43,7 +45,16 @@ type Options struct {
 	// Request is what the opener knows of the request that it will write, for
 	// the record of a transaction that ends before it has read the head.
 	Request Request
-	// Observer is that of the active end; may be nil.
+	// Head is what the active end has written before the Acceptor gets the
+	// passive end, so that a transaction can begin, and answer, within
+	// AcceptVConn. It is copied, counts as written by the active end in every
+	// respect, and fits even where it is longer than ActiveToPassive, which
+	// then is its length.
+	Head []byte
+	// Ended says that Head was all: as if CloseWrite had been called behind it.
+	Ended bool
+	// Observer is that of the active end; may be nil. It can be called before
+	// Open has returned.
 	Observer Observer
 	// ActiveToPassive and PassiveToActive are the most bytes each direction
 	// holds; 0 or less means DefaultBound.
@@ -87,6 +98,18 @@ func (c *Connector) For(s *pitag.Session) *Connector {
 	return f
 }
 
+// begin puts in what Options say was written. Nobody else knows p yet, so it
+// takes no lock, and there is nobody to tell.
+func (p *pair) begin(o *Options) {
+	h := &p.toEnd[passive]
+	h.bound = max(h.bound, len(o.Head))
+	h.write(o.Head)
+	if h.counted = uint64(len(o.Head)); h.counted >= countEvery {
+		p.count(h)
+	}
+	h.ended = o.Ended
+}
+
 // Connect opens a virtual connection to addr without identity: no tag, id 0.
 func (c *Connector) Connect(addr netip.AddrPort) (*Conn, error) {
 	return c.Open(Options{Addr: addr})
@@ -102,7 +125,8 @@ func (c *Connector) ConnectWithPluginID(addr netip.AddrPort, tag string, id uint
 	return c.Open(Options{Addr: addr, Identity: pitag.Identity{Tag: tag, ID: id}})
 }
 
-// Open is the general form of ConnectWithPluginID.
+// Open is the general form of ConnectWithPluginID. When Options have a Head, the
+// transaction can have begun, answered and ended when Open returns.
 func (c *Connector) Open(o Options) (*Conn, error) {
 	if c.acceptor == nil || c.stats == nil {
 		return nil, errNoAcceptor
@@ -113,6 +137,7 @@ func (c *Connector) Open(o Options) (*Conn, error) {
 	p := newPair(&o)
 	p.counters = c.countersFor(o.Identity.Tag)
 	p.counters.opened.Add(1)
+	p.begin(&o)
 	c.acceptor.AcceptVConn(&p.ends[passive])
 	return &p.ends[active], nil
 }
