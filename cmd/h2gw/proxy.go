@@ -29,6 +29,7 @@ type commonFlags struct {
 	Set             []string `help:"Set a timeout or limit, such as timeouts.connect=2s (docs/config.md lists all). May be repeated." placeholder:"NAME=VALUE" sep:"none"`
 	LogLevel        string   `help:"What standard error gets: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"H2GW_LOG_LEVEL" placeholder:"LEVEL"`
 	Admin           string   `help:"Listen on this address for /metrics, /healthz and /readyz; off is none." default:"${admin}" env:"H2GW_ADMIN" placeholder:"HOST:PORT"`
+	AdminPprof      bool     `help:"Serve profiles under /debug/pprof/ on the admin address, too."`
 }
 
 // Help is the end of `h2gw proxy --help`.
@@ -70,7 +71,7 @@ func (c *commonFlags) config(log zerolog.Logger) (gateway.Config, error) {
 	v := buildVersion()
 	cfg := gateway.Config{
 		Version: v.Version, Revision: v.Commit,
-		Admin:     c.Admin,
+		Admin: c.Admin, Profiles: c.AdminPprof,
 		AccessLog: c.AccessLog, AccessLogOff: c.AccessLog == "off", AccessLogFormat: format,
 		Settings: settings,
 		Log:      log,

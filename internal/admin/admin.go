@@ -28,6 +28,8 @@ type Config struct {
 	Metrics http.Handler
 	// Version is shown on the index page.
 	Version string
+	// Profiles says whether profiles are served below /debug/pprof/.
+	Profiles bool
 	// ErrorLog gets what net/http has to say; nil: package log's default.
 	ErrorLog *log.Logger
 }
@@ -97,6 +99,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /{$}", s.index)
+	if s.cfg.Profiles {
+		profiles(mux)
+	}
 	return mux
 }
 
@@ -109,10 +114,14 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
-	text(w, http.StatusOK, fmt.Sprintf("h2gw %s\n\n"+
+	page := fmt.Sprintf("h2gw %s\n\n"+
 		"/metrics  Prometheus metrics\n"+
 		"/healthz  200 while the process runs\n"+
-		"/readyz   200 while it takes new work, 503 while it drains\n", s.cfg.Version))
+		"/readyz   200 while it takes new work, 503 while it drains\n", s.cfg.Version)
+	if s.cfg.Profiles {
+		page += profilePath + "  profiles, for `go tool pprof`\n"
+	}
+	text(w, http.StatusOK, page)
 }
 
 func text(w http.ResponseWriter, status int, body string) {

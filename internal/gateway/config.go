@@ -40,6 +40,8 @@ type Config struct {
 	To []string
 	// Admin is the admin address; "" means none.
 	Admin string
+	// Profiles serves profiles of the process on the admin address.
+	Profiles bool
 	// AccessLog is the file access lines are appended to; "" or "-" is
 	// standard output.
 	AccessLog string

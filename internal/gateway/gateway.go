@@ -106,7 +106,7 @@ func (g *Gateway) build() (err error) {
 	g.sinks.metrics.SetSources(g.sources())
 	if g.cfg.Admin != "" {
 		g.admin, err = admin.Listen(admin.Config{
-			Addr: g.cfg.Admin, Metrics: g.sinks.metrics.Handler(), Version: g.cfg.Version,
+			Addr: g.cfg.Admin, Metrics: g.sinks.metrics.Handler(), Version: g.cfg.Version, Profiles: g.cfg.Profiles,
 			ErrorLog: stdlog.New(g.log.With().Str("part", "admin").Logger(), "", 0),
 		})
 		if err != nil {
