@@ -10,3 +10,5 @@ type socket struct{}
 func newSocket(net.Conn) *socket { return nil }
 
 func (*socket) recv([]byte) (int, error) { return 0, errWouldBlock }
+
+func (*socket) send([]byte) (int, error) { return 0, nil }

@@ -78,6 +78,21 @@ func (p *pool) take(fresh bool) taking {
 	return taking{waiter: w}
 }
 
+// takeIdle returns the connection used last if there is one and it is a plain
+// kernel socket, else nil.
+func (p *pool) takeIdle() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if p.shutdown || n == 0 || !p.idle[n-1].plain() {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return c
+}
+
 // put keeps c, or hands it to the request that has waited longest. It returns
 // false if the connection cannot be kept: the caller closes it and calls drop.
 func (p *pool) put(c *conn) bool {
