@@ -10,8 +10,9 @@ import (
 	"github.com/h2gw/h2gw/vconn"
 )
 
-// AcceptVConn runs one transaction on the passive end of a virtual connection,
-// on a goroutine of its own. It implements [vconn.Acceptor].
+// AcceptVConn runs one transaction on the passive end of a virtual connection:
+// as far as it goes without waiting before it returns, see inline.go. It
+// implements [vconn.Acceptor].
 func (m *Machine) AcceptVConn(c *vconn.Conn) {
 	t := m.get()
 	t.cl = &t.own
@@ -20,7 +21,7 @@ func (m *Machine) AcceptVConn(c *vconn.Conn) {
 	t.refs.Store(2)
 	m.register(t)
 	c.SetObserver(&t.peer)
-	go t.run()
+	t.runInline()
 }
 
 func (t *Txn) bind(s *pitag.Session, stream uint32, number uint64) {
@@ -47,10 +48,16 @@ func sessionOf(c *vconn.Conn) *pitag.Session {
 	return s
 }
 
-// serveVConn is the transaction's goroutine on a virtual connection. The record
-// waits for the other end: only then it is known what was delivered.
+// serveVConn carries a transaction on a virtual connection to its end, on a
+// goroutine of its crew.
 func (t *Txn) serveVConn() {
 	t.driveGuarded()
+	t.leaveVConn()
+}
+
+// leaveVConn is the last that is done of a transaction on a virtual connection.
+// The record waits for the other end: only then it is known what was delivered.
+func (t *Txn) leaveVConn() {
 	t.guard(func() { t.cl.conn.Close() })
 	t.guard(t.unref)
 }
@@ -58,9 +65,13 @@ func (t *Txn) serveVConn() {
 // driveGuarded is drive, however it ends: nothing of the transaction stays
 // behind but what its record says.
 func (t *Txn) driveGuarded() {
-	if t.guard(t.drive) {
-		return
+	if !t.guard(t.drive) {
+		t.breakDown()
 	}
+}
+
+// breakDown ends a transaction of which it is not known how far it is.
+func (t *Txn) breakDown() {
 	t.keep = false
 	t.guard(func() {
 		if t.cl.vc != nil {
@@ -85,7 +96,8 @@ func (t *Txn) guard(do func()) (ok bool) {
 	return true
 }
 
-// unref is called twice: by the goroutine, and when both ends are closed.
+// unref is called twice: by who ends the transaction, and when both ends are
+// closed.
 func (t *Txn) unref() {
 	if t.refs.Add(-1) > 0 {
 		return

@@ -47,6 +47,7 @@ func benchMachine(b *testing.B, response string) *Machine {
 	m := New(Config{Origins: g, OnRecord: func(*Record) {}})
 	b.Cleanup(func() {
 		m.literal.Close()
+		m.dismiss()
 		g.Close()
 		l.Close()
 		serving.Wait()

@@ -19,7 +19,12 @@ type responseFraming struct {
 // readResponseHead reads until the final head, passing on interim ones.
 func (t *Txn) readResponseHead() event {
 	parse := h1.ParseResponseHead
-	from := t.tick()
+	if t.since.IsZero() {
+		if !t.inline { // where writing did not wait
+			t.tick()
+		}
+		t.since = t.now
+	}
 	for {
 		if b := t.ex.Buffered(); len(b) > 0 {
 			t.gotBytes = true
@@ -27,6 +32,9 @@ func (t *Txn) readResponseHead() event {
 			parse = h1.ContinueResponseHead
 			if err != nil {
 				return event{kind: evResponseBad, err: err}
+			}
+			if n > 0 && t.inline && t.resp.Status() < 200 {
+				return event{kind: evWait} // with the head still there
 			}
 			if n > 0 {
 				t.ex.Discard(n)
@@ -42,11 +50,14 @@ func (t *Txn) readResponseHead() event {
 					return ev
 				}
 				parse = h1.ParseResponseHead
-				from = t.tick()
+				t.since = t.tick()
 				continue
 			}
 		}
-		if err := t.fillOrigin(from, t.m.cfg.Timeouts.ResponseHead); err != nil {
+		if t.inline {
+			return event{kind: evWait}
+		}
+		if err := t.fillOrigin(t.since, t.m.cfg.Timeouts.ResponseHead); err != nil {
 			return t.originFailed(err)
 		}
 	}
@@ -152,17 +163,20 @@ func (t *Txn) originDeadline(from time.Time, limit time.Duration) time.Time {
 	return from.Add(limit)
 }
 
-// sendResponse passes the final response on, head and body.
+// sendResponse passes the final response on, head and body. Where it returns
+// evWait it is called again, and goes on.
 func (t *Txn) sendResponse() event {
-	if ev := t.prepareResponse(); ev.kind != evNone {
-		return ev
+	if !t.prepared {
+		if ev := t.prepareResponse(); ev.kind != evNone {
+			return ev
+		}
+		t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
+		t.headSent, t.prepared = true, true
+		t.up.answered.Store(true)
+		t.rec.Status = t.resp.Status()
+		t.headBytes = int64(t.cl.bytesOut) + int64(len(t.respOut))
 	}
-	t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
-	t.headSent = true
-	t.up.answered.Store(true)
-	t.rec.Status = t.resp.Status()
-	t.headBytes = int64(t.cl.bytesOut) + int64(len(t.respOut))
-	if !t.out.skip {
+	if !t.out.skip && t.respDir != dirDone {
 		if ev := t.tunnelResponseBody(); ev.kind != evNone {
 			return ev
 		}
@@ -276,6 +290,9 @@ func (t *Txn) frameConnection() error {
 // with what is in front of it, and before anything is waited for.
 func (t *Txn) tunnelResponseBody() event {
 	for !t.respBody.Done() {
+		if t.inline && len(t.respOut)+len(t.ex.Buffered()) > outBound {
+			return event{kind: evWait}
+		}
 		data, n, err := t.respBody.Next(t.ex.Buffered())
 		if err != nil {
 			return event{kind: evResponseBad, err: err}
@@ -289,6 +306,9 @@ func (t *Txn) tunnelResponseBody() event {
 		}
 		if t.respBody.Done() {
 			break
+		}
+		if t.inline {
+			return event{kind: evWait}
 		}
 		if ev := t.flush(); ev.kind != evNone {
 			return ev
@@ -359,6 +379,9 @@ func (t *Txn) flush() event {
 	if len(t.respOut) == 0 {
 		return event{kind: evNone}
 	}
+	if t.inline {
+		return t.tryFlush()
+	}
 	ev := t.writeBody(t.respOut, t.bodyOut)
 	t.bodyOut = 0
 	t.respOut = t.respOut[:0]
@@ -373,6 +396,28 @@ func (t *Txn) writeBody(p []byte, body int64) event {
 	lost := int64(len(p)) - int64(t.cl.bytesOut-before)
 	t.rec.BytesOut += max(0, body-lost)
 	return ev
+}
+
+// tryFlush is flush without waiting: evWait when the client's side has no room
+// for the rest.
+func (t *Txn) tryFlush() event {
+	if t.rec.FirstByte.IsZero() {
+		t.rec.FirstByte = t.now
+	}
+	n, err := t.cl.vc.TryWrite(t.respOut)
+	t.cl.bytesOut += uint64(n)
+	rest := len(t.respOut) - n
+	body := min(t.bodyOut, int64(rest))
+	t.rec.BytesOut += t.bodyOut - body
+	t.bodyOut = body
+	t.respOut = t.respOut[:copy(t.respOut, t.respOut[n:])]
+	switch {
+	case err != nil:
+		return event{kind: evClientGone, err: err}
+	case rest > 0:
+		return event{kind: evWait}
+	}
+	return event{kind: evNone}
 }
 
 func (t *Txn) writeClient(p []byte) event {

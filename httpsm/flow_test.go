@@ -161,6 +161,7 @@ func TestManyTransactionsEndingInEveryWay(t *testing.T) {
 		return Continue
 	})
 	m := New(Config{Origins: g, Hooks: hooks, OnRecord: func(*Record) { records.Add(1) }})
+	defer m.dismiss()
 	connector := vconn.NewConnector(m)
 	const workers, each = 8, 150
 	var wg sync.WaitGroup

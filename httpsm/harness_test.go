@@ -64,6 +64,7 @@ func newRig(t *testing.T, change func(*Config), scripts ...testkit.Script) *rig 
 	r.m = New(cfg)
 	t.Cleanup(g.Close)
 	t.Cleanup(r.m.literal.Close)
+	t.Cleanup(r.m.dismiss)
 	return r
 }
 

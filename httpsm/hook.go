@@ -114,6 +114,9 @@ func (h *Hooks) at(p Point) []Hook {
 	return table[p]
 }
 
+// any reports whether there are hooks at all; nil-safe.
+func (h *Hooks) any() bool { return h != nil && h.table.Load() != nil }
+
 // passed notes that p has begun, for On.
 func (h *Hooks) passed(p Point) {
 	h.mu.Lock()
@@ -178,6 +181,13 @@ func (t *Txn) runHooks(p Point) Verdict {
 // hookEvent runs the hooks of p and turns a verdict into an event; evNone when
 // all continued.
 func (t *Txn) hookEvent(p Point) event {
+	if t.inline {
+		t.point = p
+		if t.hooks != nil { // Route has just made them
+			return event{kind: evWait}
+		}
+		return event{kind: evNone}
+	}
 	switch t.runHooks(p) {
 	case Continue:
 		return event{kind: evNone}

@@ -28,12 +28,14 @@ type Machine struct {
 
 	pool     sync.Pool
 	shards   [shardCount]shard
+	crews    [crewCount]crew
 	next     atomic.Uint32 // shard for the next new Txn
 	panics   atomic.Uint64
 	http1    atomic.Int64 // transactions of HTTP/1.1 connections
 	draining atomic.Bool
 	killed   atomic.Bool
-	ended    chan struct{} // a transaction or connection ended while draining
+	ended    chan struct{}               // a transaction or connection ended while draining
+	begin    func(*Txn) origin.Awaitable // (*Txn).beginExchange, but in tests
 
 	retryMu sync.Mutex
 	retries map[Retry]uint64 // guarded by retryMu
@@ -66,6 +68,7 @@ func New(cfg Config) *Machine {
 	m.via2 = append([]byte("2 "), m.pseudonym...)
 	m.responseVia10 = []byte("1.0 " + cfg.Via)
 	m.responseVia11 = []byte("1.1 " + cfg.Via)
+	m.begin = (*Txn).beginExchange
 	m.pool.New = func() any { return m.newTxn() }
 	return m
 }
@@ -74,7 +77,8 @@ func (m *Machine) newTxn() *Txn {
 	t := &Txn{m: m, ctx: new(txnContext)}
 	t.peer.t = t
 	t.run = t.serveVConn
-	t.shard = &m.shards[m.next.Add(1)%shardCount]
+	n := m.next.Add(1)
+	t.shard, t.crew = &m.shards[n%shardCount], &m.crews[n%crewCount]
 	return t
 }
 
@@ -158,6 +162,7 @@ func (m *Machine) Drain() {
 // When ctx ends before, what is left is aborted, and the error of ctx returned.
 func (m *Machine) Shutdown(ctx context.Context) error {
 	m.Drain()
+	defer m.dismiss()
 	if m.wait(ctx.Done(), nil) {
 		m.literal.Close()
 		return nil
@@ -183,6 +188,13 @@ func (m *Machine) Shutdown(ctx context.Context) error {
 }
 
 const killGrace = time.Second
+
+// dismiss ends goroutines that wait for work.
+func (m *Machine) dismiss() {
+	for i := range m.crews {
+		m.crews[i].close()
+	}
+}
 
 // wait returns true when nothing is left, false when one of the two fires.
 func (m *Machine) wait(done <-chan struct{}, late <-chan time.Time) bool {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -14,7 +15,9 @@ import (
 // drive runs the transaction to its end: the work of each state gives an event,
 // decide says what follows. It is the only place where the state changes.
 func (t *Txn) drive() {
-	t.rec.Start = t.tick()
+	if t.rec.Start.IsZero() {
+		t.rec.Start = t.tick()
+	}
 	for t.state != StateFinish {
 		t.apply(t.attribute(t.step()))
 	}
@@ -179,6 +182,9 @@ func (t *Txn) parseRequestHead() event {
 			}
 		}
 	}
+	if t.inline {
+		return event{kind: evWait}
+	}
 	parse, timed := h1.ParseRequestHead, false
 	for {
 		if b := cl.buffered(); len(b) > 0 {
@@ -236,12 +242,9 @@ func (t *Txn) selectOrigin() event {
 
 // connectOrigin gets an exchange: usually a kept-alive connection, at once.
 func (t *Txn) connectOrigin() event {
-	t.armConnectWatch()
-	ex, err := t.ep.Get(t.ctx, t.fresh)
-	t.disarmConnectWatch()
-	if err != nil {
-		t.tick()
-		return connectFailed(err)
+	ex, ev := t.getExchange()
+	if ev.kind != evNone {
+		return ev
 	}
 	t.exMu.Lock()
 	t.ex = ex
@@ -252,8 +255,28 @@ func (t *Txn) connectOrigin() event {
 		t.tick()
 	}
 	t.requestLeft, t.gotBytes, t.originKeep, t.interims = false, false, false, 0
+	t.since, t.sentBytes = time.Time{}, 0
 	t.respDir = dirHead
 	return event{kind: evConnected}
+}
+
+func (t *Txn) getExchange() (origin.Exchange, event) {
+	if t.cl.vc != nil {
+		if t.await = t.m.begin(t); t.await != nil {
+			return t.await, event{kind: evNone}
+		}
+	}
+	if t.inline {
+		return nil, event{kind: evWait}
+	}
+	t.armConnectWatch()
+	ex, err := t.ep.Get(t.ctx, t.fresh)
+	t.disarmConnectWatch()
+	if err != nil {
+		t.tick()
+		return nil, connectFailed(err)
+	}
+	return ex, event{kind: evNone}
 }
 
 func connectFailed(err error) event {
@@ -287,13 +310,19 @@ func (t *Txn) sendRequestHead() event {
 			return ev
 		}
 	}
+	if t.inline && !t.up.readAll.Load() {
+		return event{kind: evWait}
+	}
 	t.reached.Store(true)
 	if t.killed.Load() {
 		return event{kind: evShutdown, err: errShutdown}
 	}
-	t.ex.SetWriteDeadline(t.writeDeadline(t.tick())) // hooks may have blocked
-	n, err := t.ex.Write(t.reqOut)
-	t.requestLeft = n > 0
+	n, err := t.writeOrigin(t.reqOut[t.sentBytes:])
+	t.sentBytes += n
+	t.requestLeft = t.sentBytes > 0
+	if err == nil && t.sentBytes < len(t.reqOut) {
+		return event{kind: evWait}
+	}
 	if err != nil {
 		t.tick()
 		if isTimeout(err) {
@@ -307,6 +336,17 @@ func (t *Txn) sendRequestHead() event {
 		t.startUpload()
 	}
 	return event{kind: evSent}
+}
+
+// writeOrigin writes as much of p as the origin takes at once; all of it, or it
+// fails, where the transaction may wait.
+func (t *Txn) writeOrigin(p []byte) (int, error) {
+	t.tick() // hooks may have blocked
+	if t.inline {
+		return t.await.TryWrite(p)
+	}
+	t.ex.SetWriteDeadline(t.writeDeadline(t.now))
+	return t.ex.Write(p)
 }
 
 func (t *Txn) noteRetry(reason string, err error) {
@@ -345,6 +385,7 @@ func (t *Txn) dropOrigin(reusable bool) {
 	ex := t.ex
 	t.ex = nil
 	t.exMu.Unlock()
+	t.await = nil
 	ex.Release(reusable || !t.requestLeft)
 }
 
@@ -389,16 +430,22 @@ func (t *Txn) abortClient() event {
 func (t *Txn) finish() {
 	t.stopWatch()
 	t.dropOrigin(false)
-	func() {
-		defer func() {
-			if p := recover(); p != nil {
-				t.panicked(p)
-			}
-		}()
-		t.runHooks(TxnClose)
-	}()
+	if t.inline {
+		t.point = TxnClose
+	} else {
+		t.closeHooks()
+	}
 	t.rec.BytesIn = t.up.total
 	t.logEnd()
+}
+
+func (t *Txn) closeHooks() {
+	defer func() {
+		if p := recover(); p != nil {
+			t.panicked(p)
+		}
+	}()
+	t.runHooks(TxnClose)
 }
 
 // logEnd says how a transaction ended that did not end well, and how it came to

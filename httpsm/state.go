@@ -97,6 +97,7 @@ const (
 	evShutdown         // the machine ends all transactions
 	numEvents
 	evNone // internal: nothing to decide yet
+	evWait // internal: to go on would be to wait; see inline.go
 )
 
 var eventNames = [numEvents]string{

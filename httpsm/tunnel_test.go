@@ -637,6 +637,7 @@ func TestHowAnOriginSeesTheEndOfATunnel(t *testing.T) {
 			defer g.Close()
 			recs := make(chan Record, 1)
 			m := New(Config{Origins: g, OnRecord: func(r *Record) { recs <- *r }})
+			defer m.dismiss()
 			c, err := vconn.NewConnector(m).Connect(netip.AddrPort{})
 			if err != nil {
 				t.Fatal(err)

@@ -32,8 +32,8 @@ type Field struct{ Name, Value string }
 // the goroutine of the hook and only until it returns. (Context may be passed
 // on.)
 //
-// It is pooled, with its heads and buffers, and belongs to one goroutine,
-// except for what is marked as shared.
+// It is pooled, with its heads and buffers, and belongs to one goroutine at a
+// time, which inline.go says, except for what is marked as shared.
 type Txn struct {
 	m    *Machine
 	cl   *client
@@ -66,7 +66,13 @@ type Txn struct {
 	group       *origin.Group
 	ep          *origin.Endpoint
 	tried       []*origin.Endpoint
-	built       bool // the origin's head is ready in reqOut
+	await       origin.Awaitable // ex, if one may wait for it inline
+	inline      bool             // the present segment must not block
+	resumed     bool             // the origin connection has called Resume
+	since       time.Time        // since when the response head is waited for; zero: it is not yet
+	sentBytes   int              // of reqOut, in this exchange
+	built       bool             // the origin's head is ready in reqOut
+	prepared    bool             // the client's head is, in respOut
 	requestLeft bool
 	gotBytes    bool // of a response, on this exchange
 	interims    int
@@ -100,6 +106,7 @@ type Txn struct {
 	run        func() // t.serveVConn, made once
 	prev, next *Txn   // registry; guarded by its shard
 	shard      *shard
+	crew       *crew
 }
 
 // Identity names the client connection.
@@ -235,6 +242,7 @@ func (t *Txn) reset() {
 	t.cl, t.state, t.action, t.now, t.point, t.rec = nil, 0, action{}, time.Time{}, 0, Record{}
 	t.respDir, t.out, t.transform, t.bodyOut, t.headBytes = 0, responseFraming{}, nil, 0, 0
 	t.group, t.ep, t.sessionHooks, t.hooks, t.explain = nil, nil, nil, nil, nil
+	t.await, t.inline, t.resumed, t.since, t.sentBytes, t.prepared = nil, false, false, time.Time{}, 0, false
 	t.built, t.requestLeft, t.gotBytes, t.originKeep, t.headSent = false, false, false, false, false
 	t.keep, t.headOK, t.watching, t.fresh, t.lastResort, t.interims = false, false, false, false, false, 0
 	t.upgrade = upgrade{}
