@@ -12,10 +12,11 @@ func (c *Conn) CloseWrite() error {
 	}
 	if !out.ended {
 		out.ended = true
-		c.peer.postReadable()
+		c.peer.postReadable(OnReadable)
 	}
+	w := out.wait
 	p.unlockAndTell()
-	out.cond.Broadcast()
+	w.wake()
 	return nil
 }
 
@@ -30,8 +31,9 @@ func (c *Conn) CloseRead() error {
 		return err
 	}
 	c.refuse()
+	w := in.wait
 	p.unlockAndTell()
-	in.cond.Broadcast()
+	w.wake()
 	return nil
 }
 
@@ -49,9 +51,7 @@ func (c *Conn) shutErr() error {
 func (c *Conn) refuse() {
 	c.in.unpin()
 	c.in.refused = true
-	if n := c.in.drop(); n > 0 {
-		c.peer.postConsumed(n)
-	}
+	c.peer.postConsumed(c.in.drop())
 }
 
 // Close closes this end: CloseWrite and CloseRead in one, after which its
@@ -59,19 +59,47 @@ func (c *Conn) refuse() {
 // read what was written. Closing again, at any moment and in either order with
 // the peer, does nothing. It always returns nil.
 func (c *Conn) Close() error {
+	c.CloseAfter(0)
+	return nil
+}
+
+// CloseAfter is Discard(n) and Close in one, for a reader that has seen the end
+// of what it wants: what Peek has shown counts as read as far as n goes. Like
+// Close it does nothing on a closed end.
+func (c *Conn) CloseAfter(n int) {
 	p := c.pair
 	p.mu.Lock()
 	if c.closed {
 		p.mu.Unlock()
-		return nil
+		return
 	}
-	c.refuse()
-	c.out.ended = true
-	c.peer.postReadable()
-	c.close()
+	if n > 0 {
+		c.used(n)
+	}
+	c.shut()
+	a, b := p.waiters()
 	p.unlockAndTell()
-	p.wakeAll()
-	return nil
+	a.wake()
+	b.wake()
+}
+
+// TryWriteClose is TryWrite, and when that took all of p, Close: the peer gets
+// the last bytes and the end in one. Where n < len(p), the end stays open.
+func (c *Conn) TryWriteClose(p []byte) (n int, err error) {
+	c.pair.mu.Lock()
+	err = c.writeErr()
+	if err == nil && !c.out.writing {
+		n = c.put(p)
+	}
+	var a, b *waiter
+	if err == nil && n == len(p) {
+		c.shut()
+		a, b = c.pair.waiters()
+	}
+	c.pair.unlockAndTell()
+	a.wake()
+	b.wake()
+	return n, err
 }
 
 // Reset fails both directions at once for both ends, and closes this one; the
@@ -96,32 +124,25 @@ func (c *Conn) ResetFor(why Reason, code uint32) (in, out int) {
 		c.peer.postReset()
 	}
 	if !c.closed {
-		c.refuse()
-		if !c.out.ended {
-			c.out.ended = true
-			c.peer.postReadable()
-		}
-		c.close()
+		c.shut()
 	}
+	a, b := p.waiters()
 	p.unlockAndTell()
-	p.wakeAll()
+	a.wake()
+	b.wake()
 	return in, out
 }
 
-func (c *Conn) postReset() {
-	if c.events.obs != nil {
-		c.events.peerReset = true
-		c.events.readable = !c.closed
-	}
-}
-
-// close marks this end closed and, when it is the second, ends the connection.
-// With the lock held.
-func (c *Conn) close() {
+// shut closes this end and, when it is the second, ends the connection. With the
+// lock held.
+func (c *Conn) shut() {
 	p := c.pair
+	c.refuse()
+	c.out.ended = true
+	c.peer.postReadable(OnReadable | OnPeerClosed)
 	c.closed = true
-	c.in.readBy.stop()
-	c.out.writeBy.stop()
+	c.in.stopReading()
+	c.out.stopWriting()
 	if !p.bothClosed() {
 		return
 	}
@@ -133,10 +154,10 @@ func (c *Conn) close() {
 	// returned: whoever waits for its streams has then waited for the records
 	// of their transactions too.
 	p.untold = true
-	if p.ends[passive].events.obs == nil {
+	if p.ends[passive].events.want&OnClosed == 0 {
 		p.tellActiveClosed()
 	} else {
-		p.ends[passive].events.closed = true
+		p.ends[passive].postClosed()
 	}
 }
 
@@ -145,16 +166,14 @@ func (c *Conn) close() {
 func (p *pair) tellActiveClosed() {
 	if p.untold {
 		p.untold = false
-		p.ends[active].events.closed = p.ends[active].events.obs != nil
+		p.ends[active].postClosed()
 	}
 }
 
 func (p *pair) bothClosed() bool { return p.ends[active].closed && p.ends[passive].closed }
 
-func (p *pair) wakeAll() {
-	p.toEnd[active].cond.Broadcast()
-	p.toEnd[passive].cond.Broadcast()
-}
+// waiters returns all who wait, to be woken. With the lock held.
+func (p *pair) waiters() (a, b *waiter) { return p.toEnd[active].wait, p.toEnd[passive].wait }
 
 // Unread returns how many bytes this end wrote that were discarded without
 // being read: by the peer's CloseRead or Close, or by a Reset. It is final when

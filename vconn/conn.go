@@ -41,19 +41,15 @@ type pair struct {
 // A half is one direction: bytes on their way to one end.
 type half struct {
 	buffer
-	// cond is where the reader waits for bytes and the writer for room. They
-	// never wait together (a bound is at least 1), so one is enough. A wait
-	// on it is durable in a testing/synctest bubble.
-	cond    sync.Cond
-	ended   bool // the writer called CloseWrite or Close: EOF once drained
-	refused bool // the reader called CloseRead or Close: writes fail
-	writing bool // a Write is waiting for room, and others for their turn
-	need    int  // the room at which the waiting Write is worth waking
-	unread  int  // bytes discarded without being read
+	wait    *waiter // nil: nobody has waited yet
+	ended   bool    // the writer called CloseWrite or Close: EOF once drained
+	refused bool    // the reader called CloseRead or Close: writes fail
+	writing bool    // a Write is waiting for room, and others for their turn
+	need    int     // the room at which the waiting Write is worth waking
+	unread  int     // bytes discarded without being read
 
-	counted uint64 // bytes written and not yet added to the tag's counters
-
-	readBy, writeBy deadline
+	written uint64 // bytes, ever
+	counted uint64 // of them, those that were added to the tag's counters
 }
 
 // over reports whether nothing more can be read from the direction.
@@ -90,15 +86,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 	c.pair.mu.Lock()
 	for {
 		if n, err, done := c.tryRead(p); done {
-			wake := in.need > 0 && in.room() >= in.need
+			w := in.wanted()
 			c.pair.unlockAndTell()
-			if wake {
-				in.cond.Broadcast()
-			}
+			w.wake()
 			return n, err
 		}
-		in.readBy.arm(&in.cond)
-		in.cond.Wait()
+		w := in.waiter(&c.pair.mu)
+		w.readBy.arm(&w.cond)
+		w.cond.Wait()
 	}
 }
 
@@ -112,7 +107,7 @@ func (c *Conn) tryRead(p []byte) (n int, err error, done bool) {
 		return 0, errReadClosed, true
 	case len(p) == 0:
 		return 0, nil, true
-	case in.readBy.passed():
+	case in.readLate():
 		return 0, os.ErrDeadlineExceeded, true
 	case in.n > 0:
 		n = in.read(p)
@@ -146,19 +141,20 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 			// Waking for every byte the reader takes would be a switch per
 			// byte; waiting for more room than is needed could be for ever.
 			out.need = min(len(p)-n, (out.bound+1)/2)
-			if c.peer.claim() {
+			if tell, obs, set := c.peer.claim(); tell {
 				c.pair.mu.Unlock()
-				c.peer.deliver()
+				c.peer.deliver(obs, set)
 				c.pair.mu.Lock()
 				continue
 			}
 		}
-		out.writeBy.arm(&out.cond)
-		out.cond.Wait()
+		w := out.waiter(&c.pair.mu)
+		w.writeBy.arm(&w.cond)
+		w.cond.Wait()
 	}
 	if mine {
 		out.writing, out.need = false, 0
-		out.cond.Broadcast()
+		out.wait.wake()
 	}
 	c.pair.unlockAndTell()
 	return n, err
@@ -172,12 +168,12 @@ func (c *Conn) put(p []byte) int {
 	if n == 0 {
 		return 0
 	}
-	if out.counted += uint64(n); out.counted >= countEvery {
+	if out.written += uint64(n); out.written-out.counted >= countEvery {
 		c.pair.count(out)
 	}
 	if wasEmpty {
-		out.cond.Broadcast()
-		c.peer.postReadable()
+		out.wait.wake()
+		c.peer.postReadable(OnReadable)
 	}
 	return n
 }
@@ -189,7 +185,7 @@ func (c *Conn) writeErr() error {
 		return c.pair.reset
 	case c.closed:
 		return errWriteClosed
-	case c.out.writeBy.passed():
+	case c.out.writeLate():
 		return os.ErrDeadlineExceeded
 	case c.out.ended, c.out.refused:
 		return ErrPeerClosed
@@ -227,7 +223,12 @@ func (c *Conn) Room() int {
 // otherwise the errors of Read; it does not look at the deadline.
 func (c *Conn) Peek() ([]byte, error) {
 	c.pair.mu.Lock()
-	defer c.pair.mu.Unlock()
+	view, err := c.peek()
+	c.pair.mu.Unlock()
+	return view, err
+}
+
+func (c *Conn) peek() ([]byte, error) {
 	switch {
 	case c.pair.reset != nil:
 		c.in.unpin()
@@ -248,17 +249,38 @@ func (c *Conn) Peek() ([]byte, error) {
 func (c *Conn) Discard(n int) {
 	in := c.in
 	c.pair.mu.Lock()
-	if k := in.orphan; k != nil {
-		in.unread -= min(n, k.w-k.r, in.unread)
+	c.used(n)
+	w := in.wanted()
+	c.pair.unlockAndTell()
+	w.wake()
+}
+
+// used consumes n bytes that Peek showed. With the lock held.
+func (c *Conn) used(n int) {
+	if k := c.in.orphan; k != nil {
+		c.in.unread -= min(n, k.w-k.r, c.in.unread)
 	}
-	if n = in.discard(n); n > 0 {
+	if n = c.in.discard(n); n > 0 {
 		c.peer.postConsumed(n)
 	}
-	wake := in.need > 0 && in.room() >= in.need
-	c.pair.unlockAndTell()
-	if wake {
-		in.cond.Broadcast()
+}
+
+// wanted returns the Write that waits for the room there is now; nil: none.
+func (h *half) wanted() *waiter {
+	if h.need > 0 && h.room() >= h.need {
+		return h.wait
 	}
+	return nil
+}
+
+// Taken returns how many bytes of those that this end wrote are no longer
+// buffered, because the peer has read them or they were discarded: the sum of
+// what Consumed tells, and of what this end's own Reset discarded.
+func (c *Conn) Taken() uint64 {
+	c.pair.mu.Lock()
+	n := c.out.written - uint64(c.out.n)
+	c.pair.mu.Unlock()
+	return n
 }
 
 // Buffered returns the number of unread bytes in the incoming direction.
@@ -266,18 +288,4 @@ func (c *Conn) Buffered() int {
 	c.pair.mu.Lock()
 	defer c.pair.mu.Unlock()
 	return c.in.n
-}
-
-// With the lock held: what an end's observer is to be told.
-
-func (c *Conn) postReadable() {
-	if c.events.obs != nil && !c.closed {
-		c.events.readable = true
-	}
-}
-
-func (c *Conn) postConsumed(n int) {
-	if c.events.obs != nil {
-		c.events.consumed += n
-	}
 }

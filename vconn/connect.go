@@ -56,6 +56,8 @@ type Options struct {
 	// Observer is that of the active end; may be nil. It can be called before
 	// Open has returned.
 	Observer Observer
+	// Events are the calls that Observer wants; 0 means AllEvents.
+	Events Events
 	// ActiveToPassive and PassiveToActive are the most bytes each direction
 	// holds; 0 or less means DefaultBound.
 	ActiveToPassive, PassiveToActive int
@@ -104,7 +106,7 @@ func (p *pair) begin(o *Options) {
 	h := &p.toEnd[passive]
 	h.bound = max(h.bound, len(o.Head))
 	h.write(o.Head)
-	if h.counted = uint64(len(o.Head)); h.counted >= countEvery {
+	if h.written = uint64(len(o.Head)); h.written >= countEvery {
 		p.count(h)
 	}
 	h.ended = o.Ended
@@ -148,13 +150,15 @@ func newPair(o *Options) *pair {
 		e := &p.ends[i]
 		e.pair, e.side = p, uint8(i)
 		e.peer, e.in, e.out = &p.ends[1-i], &p.toEnd[i], &p.toEnd[1-i]
-		e.in.cond.L = &p.mu
 	}
 	p.request = o.Request
 	p.toEnd[passive].bound = boundOr(o.ActiveToPassive)
 	p.toEnd[active].bound = boundOr(o.PassiveToActive)
 	p.toEnd[active].meter, p.toEnd[passive].meter = o.Meter, o.Meter
-	p.ends[active].events.obs = o.Observer
+	if o.Events == 0 {
+		o.Events = AllEvents
+	}
+	p.ends[active].events.observe(o.Observer, o.Events)
 	return p
 }
 

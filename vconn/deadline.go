@@ -5,6 +5,49 @@ import (
 	"time"
 )
 
+// A waiter is what a direction needs for those who wait on it. It is made by the
+// first that waits or sets a deadline: most connections live without.
+type waiter struct {
+	// cond is where the reader waits for bytes and the writer for room. They
+	// never wait together (a bound is at least 1), so one is enough. A wait
+	// on it is durable in a testing/synctest bubble.
+	cond            sync.Cond
+	readBy, writeBy deadline
+}
+
+// waiter returns h's, made if need be. With the lock held.
+func (h *half) waiter(mu *sync.Mutex) *waiter {
+	if h.wait == nil {
+		h.wait = &waiter{cond: sync.Cond{L: mu}}
+	}
+	return h.wait
+}
+
+// wake wakes all who wait. Read h.wait with the lock held; call this on it with
+// or without.
+func (w *waiter) wake() {
+	if w != nil {
+		w.cond.Broadcast()
+	}
+}
+
+// stop forgets the deadlines of an end that has closed.
+func (h *half) stopReading() {
+	if h.wait != nil {
+		h.wait.readBy.stop()
+	}
+}
+
+func (h *half) stopWriting() {
+	if h.wait != nil {
+		h.wait.writeBy.stop()
+	}
+}
+
+// readLate and writeLate report whether the deadline has passed.
+func (h *half) readLate() bool  { return h.wait != nil && h.wait.readBy.passed() }
+func (h *half) writeLate() bool { return h.wait != nil && h.wait.writeBy.passed() }
+
 // A deadline bounds one kind of blocked operation of one end. The pair's lock
 // guards it.
 //
@@ -66,24 +109,37 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, tru
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, false, true) }
 
 func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
-	c.pair.mu.Lock()
+	p := c.pair
+	p.mu.Lock()
 	if c.closed {
-		c.pair.mu.Unlock()
+		p.mu.Unlock()
 		return errSetClosed
 	}
+	var readers, writers *waiter
 	if read {
-		c.in.readBy.at = t
+		readers = c.in.setReadBy(&p.mu, t)
 	}
 	if write {
-		c.out.writeBy.at = t
+		writers = c.out.setWriteBy(&p.mu, t)
 	}
-	c.pair.mu.Unlock()
+	p.mu.Unlock()
 	// A waiting operation armed its timer for the old time, or none.
-	if read {
-		c.in.cond.Broadcast()
-	}
-	if write {
-		c.out.cond.Broadcast()
-	}
+	readers.wake()
+	writers.wake()
 	return nil
+}
+
+// setReadBy and setWriteBy set a deadline and return who has to look at it.
+func (h *half) setReadBy(mu *sync.Mutex, t time.Time) *waiter {
+	if h.wait != nil || !t.IsZero() {
+		h.waiter(mu).readBy.at = t
+	}
+	return h.wait
+}
+
+func (h *half) setWriteBy(mu *sync.Mutex, t time.Time) *waiter {
+	if h.wait != nil || !t.IsZero() {
+		h.waiter(mu).writeBy.at = t
+	}
+	return h.wait
 }

@@ -34,106 +34,172 @@ type Observer interface {
 	Closed(*Conn)
 }
 
+// Events are kinds of calls to an Observer. Who does not want some of them says
+// so, since telling costs a lock round and more.
+type Events uint8
+
+// The kinds of calls.
+const (
+	// OnReadable is Readable whenever it is due.
+	OnReadable Events = 1 << iota
+	// OnPeerClosed is Readable only when the peer has called Close or Reset;
+	// OnReadable includes it.
+	OnPeerClosed
+	// OnConsumed is Consumed.
+	OnConsumed
+	// OnPeerReset is PeerReset.
+	OnPeerReset
+	// OnClosed is Closed.
+	OnClosed
+
+	// AllEvents are all of them.
+	AllEvents = OnReadable | OnPeerClosed | OnConsumed | OnPeerReset | OnClosed
+)
+
 // events is what an end's observer has not been told yet. The pair's lock
 // guards it.
 type events struct {
 	obs        Observer
-	delivering bool // some goroutine is in deliver for this end
+	want       Events // of obs; 0 without one
+	delivering bool   // some goroutine is in deliver for this end
 	eventSet
 }
 
+// An eventSet is what an observer is to be told. Of pending only OnReadable, for
+// either kind of Readable, OnConsumed, OnPeerReset and OnClosed are used.
 type eventSet struct {
-	readable, peerReset, closed bool
-	consumed                    int
+	pending  Events
+	consumed int
 }
 
-// next takes what is to be told, and whom; a nil Observer means nothing. With
-// the lock held.
-func (e *events) next() (Observer, eventSet) {
-	if e.obs == nil {
-		e.eventSet = eventSet{}
+func (e *events) observe(o Observer, want Events) {
+	e.obs, e.want = o, want
+	if o == nil {
+		e.want = 0
 	}
-	if e.eventSet == (eventSet{}) {
-		return nil, eventSet{}
-	}
-	s := e.eventSet
-	e.eventSet = eventSet{}
-	return e.obs, s
 }
+
+// With the lock held: what an end's observer is to be told.
+
+// postReadable posts Readable for what is one of the kinds.
+func (c *Conn) postReadable(kinds Events) {
+	if c.events.want&kinds != 0 && !c.closed {
+		c.events.pending |= OnReadable
+	}
+}
+
+func (c *Conn) postConsumed(n int) {
+	if n > 0 && c.events.want&OnConsumed != 0 {
+		c.events.pending |= OnConsumed
+		c.events.consumed += n
+	}
+}
+
+func (c *Conn) postReset() {
+	c.events.pending |= OnPeerReset & c.events.want
+	c.postReadable(OnReadable | OnPeerClosed)
+}
+
+func (c *Conn) postClosed() { c.events.pending |= OnClosed & c.events.want }
 
 // unlockAndTell releases the pair's lock and tells both observers what was
-// posted under it. A connection without observers pays two nil checks.
+// posted under it. It is small, so that it is inlined: a connection of which
+// nobody wants to know anything now pays for two looks.
 func (p *pair) unlockAndTell() {
+	if p.ends[active].events.pending|p.ends[passive].events.pending == 0 {
+		p.mu.Unlock()
+		return
+	}
+	p.tell()
+}
+
+func (p *pair) tell() {
 	a, b := &p.ends[active], &p.ends[passive]
-	tellA, tellB := a.claim(), b.claim()
+	tellA, obsA, setA := a.claim()
+	tellB, obsB, setB := b.claim()
 	p.mu.Unlock()
-	if tellB {
+	switch {
+	case tellA && tellB:
 		// Deferred: a's observer may panic, and the duty to b is taken.
-		defer b.deliver()
-	}
-	if tellA {
-		a.deliver()
+		defer b.deliver(obsB, setB)
+		a.deliver(obsA, setA)
+	case tellA:
+		a.deliver(obsA, setA)
+	case tellB:
+		b.deliver(obsB, setB)
 	}
 }
 
-// claim reports whether there is something to deliver that nobody is
-// delivering yet, and takes the duty. With the lock held.
-func (c *Conn) claim() bool {
-	if c.events.obs == nil || c.events.delivering || c.events.eventSet == (eventSet{}) {
-		return false
+// claim takes what is to be told and nobody is telling yet, and the duty to tell
+// it. With the lock held.
+func (c *Conn) claim() (tell bool, o Observer, s eventSet) {
+	e := &c.events
+	if e.pending == 0 || e.delivering {
+		return false, nil, s
 	}
-	c.events.delivering = true
-	return true
+	s, e.eventSet = e.eventSet, eventSet{}
+	// Nothing comes after Closed, so nobody need ask for more.
+	e.delivering = s.pending&OnClosed == 0
+	return true, e.obs, s
 }
 
-// deliver tells the observer until nothing is left to tell: a loop, so that two
-// observers that answer each other do not recurse. An observer that panics loses
-// that event only: whoever recovers must not find the end deaf for ever.
-func (c *Conn) deliver() {
-	finished := false
+// deliver tells the observer s, and then until nothing is left to tell: a loop,
+// so that two observers that answer each other do not recurse. An observer that
+// panics loses that event only: whoever recovers must not find the end deaf for
+// ever.
+func (c *Conn) deliver(o Observer, s eventSet) {
+	mu := &c.pair.mu
+	told := false
 	defer func() {
-		if !finished {
-			c.pair.mu.Lock()
+		if !told {
+			mu.Lock()
 			c.events.delivering = false
-			c.pair.mu.Unlock()
+			mu.Unlock()
 		}
 	}()
 	for {
-		c.pair.mu.Lock()
-		obs, s := c.events.next()
-		if obs == nil {
-			// Under the same lock as the look, or an event in between
-			// would be left to nobody.
-			c.events.delivering, finished = false, true
-			c.pair.mu.Unlock()
-			return
+		c.call(o, s)
+		if s.pending&OnClosed != 0 {
+			break
 		}
-		reset := c.pair.reset
-		c.pair.mu.Unlock()
-		if s.consumed > 0 {
-			obs.Consumed(c, s.consumed)
+		mu.Lock()
+		c.events.delivering = false
+		// Under the same lock as the look, or an event in between would be
+		// left to nobody.
+		var more bool
+		more, o, s = c.claim()
+		mu.Unlock()
+		if !more {
+			break
 		}
-		if s.peerReset {
-			obs.PeerReset(c, reset)
-		}
-		if s.readable {
-			obs.Readable(c)
-		}
-		if s.closed {
-			obs.Closed(c)
-			c.passClosedOn()
+	}
+	told = true
+}
+
+// call makes the calls that s stands for.
+func (c *Conn) call(o Observer, s eventSet) {
+	if s.pending&OnConsumed != 0 {
+		o.Consumed(c, s.consumed)
+	}
+	if s.pending&OnPeerReset != 0 {
+		o.PeerReset(c, c.pair.reset) // set before it was posted, and never changed
+	}
+	if s.pending&OnReadable != 0 {
+		o.Readable(c)
+	}
+	if s.pending&OnClosed != 0 {
+		o.Closed(c)
+		if c.side == passive {
+			c.pair.passClosedOn()
 		}
 	}
 }
 
 // passClosedOn tells the active end of the close that the passive end's observer
 // has been told of.
-func (c *Conn) passClosedOn() {
-	p := c.pair
+func (p *pair) passClosedOn() {
 	p.mu.Lock()
-	if c.side == passive {
-		p.tellActiveClosed()
-	}
+	p.tellActiveClosed()
 	p.unlockAndTell()
 }
 
@@ -141,20 +207,32 @@ func (c *Conn) passClosedOn() {
 // means none. o is told at once of what holds already: Readable when bytes wait
 // or the direction has ended, PeerReset, Closed. Bytes that the peer consumed
 // before are not told of. A call to the old observer that has begun is not
-// waited for, and what holds is then told by the goroutine that is making it.
-func (c *Conn) SetObserver(o Observer) {
+// waited for, and what holds is then told by the goroutine that is making it,
+// unless that call is Closed.
+func (c *Conn) SetObserver(o Observer) { c.Observe(o, AllEvents) }
+
+// Observe is SetObserver for an observer that wants only some of the calls.
+func (c *Conn) Observe(o Observer, want Events) {
 	p := c.pair
 	p.mu.Lock()
-	c.events.obs = o
-	c.events.eventSet = eventSet{
-		readable:  !c.closed && (c.in.n > 0 || c.in.ended || p.reset != nil),
-		peerReset: p.reset != nil && p.resetBy != c.side,
-		closed:    p.bothClosed(),
+	c.events.observe(o, want)
+	c.events.eventSet = eventSet{}
+	if c.in.n > 0 || c.in.ended || p.reset != nil {
+		c.postReadable(OnReadable)
+	}
+	if c.peer.closed || p.reset != nil {
+		c.postReadable(OnPeerClosed)
+	}
+	if p.reset != nil && p.resetBy != c.side {
+		c.postReset()
+	}
+	if p.bothClosed() {
+		c.postClosed()
 	}
 	switch {
 	case c.side == active:
 		p.untold = false
-	case o == nil:
+	case c.events.want&OnClosed == 0:
 		p.tellActiveClosed()
 	}
 	p.unlockAndTell()

@@ -51,15 +51,15 @@ func (c *Connector) countersFor(tag string) *tagCounters {
 
 // count adds what h has gathered to the tag's counters. With the lock held.
 func (p *pair) count(h *half) {
-	if h.counted == 0 {
+	if h.counted == h.written {
 		return
 	}
 	to := &p.counters.bytesOut
 	if h == &p.toEnd[passive] {
 		to = &p.counters.bytesIn
 	}
-	to.Add(h.counted)
-	h.counted = 0
+	to.Add(h.written - h.counted)
+	h.counted = h.written
 }
 
 // Stats returns the counters of every tag used so far, in the order of the
