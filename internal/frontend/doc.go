@@ -8,6 +8,6 @@
 // A cleartext listener takes HTTP/2 with prior knowledge (RFC 9113, 3.3) and
 // HTTP/1.1 on the same port and tells them apart by their first bytes.
 //
-// The package knows nothing of sessions, transactions or logs and imports the
-// standard library only.
+// The package knows nothing of sessions, transactions or logs and imports, but
+// for how sockets are read, the standard library only.
 package frontend

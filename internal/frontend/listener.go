@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/netio"
 )
 
 // A Frontend owns the listening sockets and the connections accepted on them.
@@ -183,7 +185,7 @@ func (f *Frontend) acceptLoop(ln net.Listener, cfg *ListenerConfig) {
 		}
 		pause.reset()
 		f.conns.Add(1)
-		go f.handle(c, cfg, time.Now())
+		go f.handle(netio.Wrap(c), cfg, time.Now())
 	}
 }
 

@@ -1,0 +1,126 @@
+//go:build linux && !386 && !s390x
+
+package netio
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A conn is a TCP connection whose Read and Write are system calls that the
+// runtime does not see. Everything else is TCPConn's: deadlines, Close and the
+// waiting are package net's own.
+type conn struct {
+	*net.TCPConn
+	rc   syscall.RawConn
+	in   call // of the Read that runs
+	out  call // of the Write that runs
+	recv func(fd uintptr) bool
+	send func(fd uintptr) bool
+}
+
+// A call is what one direction is about, and what became of it. Its lock lets
+// Reads, and Writes, follow one another, as those of package net do.
+type call struct {
+	mu  sync.Mutex
+	p   []byte
+	n   int
+	err error
+}
+
+// Wrap returns a connection that is c in all but the cost of Read and Write, or
+// c itself where nothing can be gained: when it is not a *net.TCPConn. What is
+// returned owns c. It implements no NetConn, so whoever looks for the transport
+// finds it.
+func Wrap(c net.Conn) net.Conn {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c
+	}
+	rc, err := tcp.SyscallConn()
+	if err != nil {
+		return c
+	}
+	w := &conn{TCPConn: tcp, rc: rc}
+	w.recv, w.send = w.tryRead, w.tryWrite // bound once: binding allocates
+	return w
+}
+
+// Read is net.Conn's.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	in := &c.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.p, in.n, in.err = p, 0, nil
+	err := c.rc.Read(c.recv)
+	in.p = nil
+	switch {
+	case err != nil:
+		return 0, c.opError("read", err)
+	case in.err != nil:
+		return 0, c.opError("read", in.err)
+	case in.n == 0:
+		return 0, io.EOF
+	}
+	return in.n, nil
+}
+
+// Write is net.Conn's. It keeps no reference to p.
+func (c *conn) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	out := &c.out
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	out.p, out.n, out.err = p, 0, nil
+	err := c.rc.Write(c.send)
+	out.p = nil
+	if err == nil {
+		err = out.err
+	}
+	if err != nil {
+		return out.n, c.opError("write", err)
+	}
+	return out.n, nil
+}
+
+// tryRead returns false to be called again when there is something to read.
+func (c *conn) tryRead(fd uintptr) bool {
+	in := &c.in
+	in.n, in.err = Recv(fd, in.p, 0)
+	return in.err != syscall.EAGAIN
+}
+
+// tryWrite returns false to be called again when there is room. A partial write
+// means that there was none for more: it is not worth a call to hear that.
+func (c *conn) tryWrite(fd uintptr) bool {
+	out := &c.out
+	n, err := Send(fd, out.p[out.n:])
+	out.n += n
+	if err == syscall.EAGAIN {
+		return false
+	}
+	out.err = err
+	return err != nil || out.n == len(out.p)
+}
+
+// opError is the error that package net would have made.
+func (c *conn) opError(op string, err error) error {
+	var oe *net.OpError
+	if errors.As(err, &oe) { // of RawConn: a deadline, or closed
+		oe.Op = op
+		return oe
+	}
+	return &net.OpError{
+		Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(),
+		Err: os.NewSyscallError(op, err),
+	}
+}

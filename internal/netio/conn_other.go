@@ -1,0 +1,8 @@
+//go:build !linux || 386 || s390x
+
+package netio
+
+import "net"
+
+// Wrap returns c.
+func Wrap(c net.Conn) net.Conn { return c }
