@@ -120,9 +120,7 @@ func (t *Txn) beginExchange() origin.Awaitable {
 		return nil
 	}
 	if t.inline {
-		if ep, ok := any(t.ep).(interface{ TryGet() origin.Awaitable }); ok {
-			return ep.TryGet()
-		}
+		return t.ep.TryGet()
 	}
 	return nil
 }
