@@ -3,7 +3,6 @@ package httpsm
 import (
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"github.com/h2gw/h2gw/pitag"
@@ -16,11 +15,11 @@ import (
 func (m *Machine) AcceptVConn(c *vconn.Conn) {
 	t := m.get()
 	t.cl = &t.own
-	t.own.open(c, c, &t.peer.taken)
+	t.own.open(c, c)
 	t.bind(sessionOf(c), c.Stream(), c.Txn())
 	t.refs.Store(2)
 	m.register(t)
-	c.SetObserver(&t.peer)
+	c.Observe(&t.peer, vconn.OnPeerClosed|vconn.OnPeerReset|vconn.OnClosed)
 	t.runInline()
 }
 
@@ -109,21 +108,18 @@ func (t *Txn) unref() {
 
 // passive is the observer of a passive end: what the client does to the
 // connection is acted on at once, wherever the transaction waits.
-type passive struct {
-	t     *Txn
-	taken atomic.Int64 // bytes of ours that the client has consumed, ever
-}
+type passive struct{ t *Txn }
 
-// Readable ends the transaction when the client has closed both ways, without
-// a reset: nobody will read the answer.
-func (p *passive) Readable(c *vconn.Conn) {
-	if c.PeerClosed() && p.t.tun.Load() == nil { // a tunnel has two ends to pass on
+// Readable is called when the client has closed both ways, without a reset:
+// nobody will read the answer.
+func (p *passive) Readable(*vconn.Conn) {
+	if p.t.tun.Load() == nil { // a tunnel has two ends to pass on
 		p.t.leave()
 	}
 }
 
-// Consumed is how a slow reader is told from one that does not read.
-func (p *passive) Consumed(_ *vconn.Conn, n int) { p.taken.Add(int64(n)) }
+// Consumed is not asked for.
+func (p *passive) Consumed(*vconn.Conn, int) {}
 
 func (p *passive) PeerReset(*vconn.Conn, *vconn.ResetError) { p.t.leave() }
 

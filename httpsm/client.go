@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/h2gw/h2gw/vconn"
@@ -36,15 +35,13 @@ type client struct {
 
 	bytesIn, bytesOut uint64
 	deadline          bool // a read deadline is set
-
-	taken *atomic.Int64 // bytes the peer of vc has consumed; nil on TCP
 }
 
-func (c *client) open(conn net.Conn, vc *vconn.Conn, taken *atomic.Int64) {
+func (c *client) open(conn net.Conn, vc *vconn.Conn) {
 	if c.small == nil {
 		c.small = make([]byte, smallBuffer)
 	}
-	*c = client{conn: conn, vc: vc, in: c.small, small: c.small, taken: taken}
+	*c = client{conn: conn, vc: vc, in: c.small, small: c.small}
 }
 
 // release gives buffers back and forgets the connection.
@@ -188,11 +185,11 @@ func (c *client) write(p []byte, stall time.Duration) error {
 
 // consumed is what the peer of a virtual connection has read so far: a writer
 // is not woken for every little room that makes.
-func (c *client) consumed() int64 {
-	if c.taken == nil {
+func (c *client) consumed() uint64 {
+	if c.vc == nil {
 		return 0
 	}
-	return c.taken.Load()
+	return c.vc.Taken()
 }
 
 // resumable: a timed out write can be continued. Not on TLS, whose records

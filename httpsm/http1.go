@@ -34,7 +34,7 @@ type http1Conn struct {
 // transaction.
 func (m *Machine) ServeConn(ctx context.Context, c net.Conn, s *pitag.Session) *pitag.SessionRecord {
 	hc := &http1Conn{m: m, conn: c, ses: s, rec: &pitag.SessionRecord{Session: s}}
-	hc.cl.open(c, nil, nil)
+	hc.cl.open(c, nil)
 	m.addConn(hc)
 	defer m.removeConn(hc)
 	if ctx.Done() != nil {

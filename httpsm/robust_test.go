@@ -104,7 +104,7 @@ func TestAStoppedUploadDoesNotReadAgain(t *testing.T) {
 		txn := r.m.get()
 		_, server := testkit.Pipe()
 		txn.cl = &txn.own
-		txn.own.open(server, nil, nil)
+		txn.own.open(server, nil)
 		txn.up.stopping.Store(true) // and interrupt, whose deadline the next wait replaces
 		start := time.Now()
 		if ev := txn.readBody(); ev.kind != evRequestTimeout || !errors.Is(ev.err, errStopped) || time.Since(start) > 0 {

@@ -37,7 +37,7 @@ type tunnel struct {
 	mu    sync.Mutex // guards what follows; held while the timer's function runs
 	over  bool       // the Txn may be another's already
 	timer *time.Timer
-	taken int64 // of client.consumed, when last looked at
+	taken uint64 // of client.consumed, when last looked at
 
 	first atomic.Int32 // who ended first: clientEnded or originEnded
 
