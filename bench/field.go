@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/h2gw/h2gw/bench/load"
 	"github.com/h2gw/h2gw/bench/peers"
@@ -15,11 +16,14 @@ import (
 // A gateway is one that is measured.
 type gateway struct {
 	peers.Peer
-	path string
-	ours bool
+	path    string
+	ours    bool
+	variant variant // of ours
 	// proc is nil while it is not running.
 	proc *peers.Process
 	pids []int
+	// admin and plain are addresses of ours; "" is none.
+	admin, plain string
 }
 
 // A field is everything that runs: the origin, and the gateways before it.
@@ -47,7 +51,7 @@ func newField(ctx context.Context, o options, dir string) (*field, error) {
 	if err := f.find(ctx); err != nil {
 		return nil, err
 	}
-	s, err := f.setting("origin")
+	s, err := f.setting(&gateway{Peer: peers.Peer{Name: "origin"}})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +74,8 @@ func (f *field) find(ctx context.Context) error {
 			f.missing = append(f.missing, err.Error())
 			continue
 		}
-		f.add(p, path, version, false)
+		f.gateways = append(f.gateways, &gateway{Peer: p, path: path})
+		f.versions[p.Name] = version
 	}
 	if len(f.gateways) == 0 {
 		return errors.New("none of the gateways asked for is installed")
@@ -88,17 +93,22 @@ func (f *field) findOurs(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := f.addOurs(ctx, ours, binary); err != nil {
+		if err := f.addOurs(ctx, ours, binary, variant{}); err != nil {
 			return err
+		}
+		for _, v := range f.opts.variants {
+			if err := f.addOurs(ctx, ours+"+"+v.name, binary, v); err != nil {
+				return err
+			}
 		}
 	}
 	if f.opts.beside == "" || !f.opts.wants(oursBeside) {
 		return nil
 	}
-	return f.addOurs(ctx, oursBeside, f.opts.beside)
+	return f.addOurs(ctx, oursBeside, f.opts.beside, variant{})
 }
 
-func (f *field) addOurs(ctx context.Context, name, binary string) error {
+func (f *field) addOurs(ctx context.Context, name, binary string, v variant) error {
 	binary, err := filepath.Abs(binary)
 	if err != nil {
 		return err
@@ -108,19 +118,17 @@ func (f *field) addOurs(ctx context.Context, name, binary string) error {
 	if err != nil {
 		return err
 	}
-	f.add(p, path, version, true)
+	f.gateways = append(f.gateways, &gateway{Peer: p, path: path, ours: true, variant: v})
+	if v.name == "" {
+		f.versions[p.Name] = version
+	}
 	return nil
 }
 
-func (f *field) add(p peers.Peer, path, version string, ours bool) {
-	f.gateways = append(f.gateways, &gateway{Peer: p, path: path, ours: ours})
-	f.versions[p.Name] = version
-}
-
-// setting makes a folder and a port for one start.
-func (f *field) setting(name string) (peers.Setting, error) {
+// setting makes a folder and ports for one start.
+func (f *field) setting(g *gateway) (peers.Setting, error) {
 	f.started++
-	dir := filepath.Join(f.dir, fmt.Sprintf("%s-%d", name, f.started))
+	dir := filepath.Join(f.dir, fmt.Sprintf("%s-%d", g.Name, f.started))
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return peers.Setting{}, err
 	}
@@ -130,20 +138,35 @@ func (f *field) setting(name string) (peers.Setting, error) {
 			return peers.Setting{}, err
 		}
 	}
-	port, err := peers.FreePort()
-	s := peers.Setting{Dir: dir, Port: port, OriginPort: f.originPort, Workers: f.opts.workers,
+	s := peers.Setting{Dir: dir, OriginPort: f.originPort, Workers: f.opts.workers,
 		Root: root(), Extra: f.opts.set, Certificate: f.cert}
+	log := filepath.Join(dir, "access.log")
 	if f.opts.accessLog {
-		s.Log = filepath.Join(dir, "access.log")
+		s.Log = log
 	}
-	return s, err
+	g.variant.apply(&s, log)
+	ports := []*int{&s.Port}
+	if g.ours {
+		ports = append(ports, &s.AdminPort, &s.PlainPort)
+		s.Profiles = f.opts.profiled()
+	}
+	var err error
+	for _, p := range ports {
+		if *p, err = peers.FreePort(); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
 }
 
 // start starts a gateway and makes sure that it answers as it should.
 func (f *field) start(ctx context.Context, g *gateway) error {
-	s, err := f.setting(g.Name)
+	s, err := f.setting(g)
 	if err != nil {
 		return err
+	}
+	if g.ours {
+		g.admin, g.plain = s.Admin(), s.Plain()
 	}
 	if g.proc, err = g.Peer.Start(ctx, g.path, s); err != nil {
 		g.proc = nil
@@ -181,6 +204,24 @@ func (f *field) startAll(ctx context.Context) error {
 		return fmt.Errorf("no gateway started: %q", f.missing)
 	}
 	return nil
+}
+
+// running are the gateways that take part in a workload.
+func (f *field) running(w load.Workload) []*gateway {
+	var all []*gateway
+	for _, g := range f.gateways {
+		if g.takesPart(w) {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+func (g *gateway) takesPart(w load.Workload) bool {
+	if w.Plain && !g.ours {
+		return false
+	}
+	return len(g.variant.only) == 0 || slices.Contains(g.variant.only, w.Name)
 }
 
 func (g *gateway) stop() {

@@ -16,6 +16,7 @@ import (
 // options are what the command line asks for.
 type options struct {
 	quick     bool
+	scale     bool
 	rounds    int
 	timing    load.Timing
 	idle      []int
@@ -29,7 +30,12 @@ type options struct {
 	h2gw, beside      string
 	render            string
 	set               []string
+	variants          []variant
 }
+
+// mostIdle is how many idle connections are opened at most: client ports and
+// descriptors are what runs out, here before the gateway's memory.
+const mostIdle = 25000
 
 // names of the gateways a -gateways may choose.
 const (
@@ -45,9 +51,10 @@ func parseFlags(args []string, usage io.Writer) (options, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(usage)
 	fs.BoolVar(&o.quick, "quick", false, "one short round, under two minutes: good for a first look only")
+	fs.BoolVar(&o.scale, "scale", false, "instead of the usual workloads: how costs change with the number of streams, connections and processors")
 	fs.IntVar(&o.rounds, "rounds", 0, "how often each workload is run on each gateway (3; 1 with -quick)")
 	fs.DurationVar(&o.timing.Window, "window", 0, "how long a run is measured (2.5s; 750ms with -quick)")
-	fs.StringVar(&workloads, "workloads", "", "comma-separated, of: "+strings.Join(workloadNames(), " ")+" (all; with -quick without resumed)")
+	fs.StringVar(&workloads, "workloads", "", "comma-separated, of: "+strings.Join(chooseable(load.Workloads()), " ")+" (all; with -quick without resumed); with -scale of: "+strings.Join(chooseable(load.Scale()), " "))
 	fs.StringVar(&gateways, "gateways", "", "comma-separated, of: "+strings.Join(gatewayNames(), " ")+" (all that are installed)")
 	fs.StringVar(&idle, "idle", "", "numbers of idle connections, comma-separated, each measured on its own (2000; 500 with -quick)")
 	fs.IntVar(&o.workers, "workers", 2, "worker threads or processes of each gateway")
@@ -62,6 +69,11 @@ func parseFlags(args []string, usage io.Writer) (options, error) {
 	fs.Func("set", "a setting for h2gw, name=value; may be repeated", func(v string) error {
 		o.set = append(o.set, v)
 		return nil
+	})
+	fs.Func("also", "h2gw once more, told something else: NAME:ITEM,ITEM, of access-log=on|off, gomaxprocs=N, and settings; may be repeated", func(text string) error {
+		v, err := parseVariant(text)
+		o.variants = append(o.variants, v)
+		return err
 	})
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -81,6 +93,11 @@ func (o *options) defaults() {
 	}
 	o.timing.WarmUp = warmUp
 	o.idle = []int{idle}
+	if o.scale {
+		o.idle = []int{1000, 5000, 15000}
+		// In the usual workloads there are as many as workers.
+		o.variants = append(o.variants, variant{name: "p1", workers: 1, only: []string{"small"}}, variant{name: "p4", workers: 4, only: []string{"small"}})
+	}
 	if o.rounds == 0 {
 		o.rounds = rounds
 	}
@@ -105,8 +122,8 @@ func (o *options) checkNumbers(idle string) error {
 	o.idle = nil
 	for _, s := range split(idle) {
 		var n int
-		if _, err := fmt.Sscanf(s, "%d", &n); err != nil || n < 10 || n > 25000 {
-			return fmt.Errorf("-idle %q: want numbers from 10 to 25000", s)
+		if _, err := fmt.Sscanf(s, "%d", &n); err != nil || n < 10 || n > mostIdle {
+			return fmt.Errorf("-idle %q: want numbers from 10 to %d", s, mostIdle)
 		}
 		o.idle = append(o.idle, n)
 	}
@@ -122,14 +139,17 @@ func (o *options) chooseLog(v string) error {
 }
 
 func (o *options) chooseWorkloads(list string) error {
-	names := split(list)
+	names, all := split(list), load.Workloads()
+	if o.scale {
+		all = load.Scale()
+	}
 	for _, n := range names {
-		if !slices.Contains(workloadNames(), n) {
-			return fmt.Errorf("-workloads: no workload %q; there are: %s", n, strings.Join(workloadNames(), " "))
+		if !slices.ContainsFunc(all, func(w load.Workload) bool { return w.Name == n || w.Curve == n }) {
+			return fmt.Errorf("-workloads: no workload %q; there are: %s", n, strings.Join(chooseable(all), " "))
 		}
 	}
-	for _, w := range load.Workloads() {
-		wanted := slices.Contains(names, w.Name)
+	for _, w := range all {
+		wanted := slices.Contains(names, w.Name) || slices.Contains(names, w.Curve)
 		if len(names) == 0 {
 			// Left out of the two minutes.
 			wanted = !o.quick || w.Kind != load.Resumed
@@ -154,6 +174,9 @@ func (o *options) chooseGateways(list string) error {
 	return nil
 }
 
+// profiled reports whether h2gw is to serve profiles.
+func (o *options) profiled() bool { return false }
+
 // wants reports whether a gateway was chosen.
 func (o *options) wants(name string) bool {
 	return len(o.gateways) == 0 || slices.Contains(o.gateways, name)
@@ -163,12 +186,17 @@ func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-func workloadNames() []string {
+// chooseable are the names -workloads takes: a curve goes by one name.
+func chooseable(all []load.Workload) []string {
 	var out []string
-	for _, w := range load.Workloads() {
-		out = append(out, w.Name)
+	for _, w := range all {
+		name := w.Name
+		if w.Curve != "" {
+			name = w.Curve
+		}
+		out = append(out, name)
 	}
-	return out
+	return slices.Compact(out)
 }
 
 func gatewayNames() []string {

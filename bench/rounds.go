@@ -17,19 +17,21 @@ func measure(ctx context.Context, f *field, r *runner, rep *report.Report, progr
 	if err := f.startAll(ctx); err != nil {
 		return err
 	}
-	for _, t := range rep.Tables {
-		// Now, so that all tables have one order, whoever's turn is first.
-		for _, g := range f.gateways {
-			t.Row(g.Name, g.ours)
+	for _, w := range f.opts.workloads {
+		for _, t := range tables[w.Name] {
+			// Now, so that all tables have one order, whoever's turn is first.
+			for _, g := range f.running(w) {
+				t.Row(g.Name, g.ours)
+			}
 		}
 	}
 	for round := range f.opts.rounds {
 		for i, w := range f.opts.workloads {
-			if w.Kind == load.Idle {
+			if w.Kind.AtRest() {
 				continue
 			}
 			first := round + i
-			if err := oneRound(ctx, f, r, w, tables[w.Name], round, first, progress); err != nil {
+			if err := oneRound(ctx, f, r, w, tables[w.Name][0], round, first, progress); err != nil {
 				return err
 			}
 		}
@@ -41,8 +43,8 @@ func measure(ctx context.Context, f *field, r *runner, rep *report.Report, progr
 	}
 	f.stopGateways()
 	for _, w := range f.opts.workloads {
-		if w.Kind == load.Idle {
-			if err := idleRounds(ctx, f, w, tables, progress); err != nil {
+		if w.Kind.AtRest() {
+			if err := restRounds(ctx, f, w, tables[w.Name], progress); err != nil {
 				return err
 			}
 		}
@@ -53,12 +55,15 @@ func measure(ctx context.Context, f *field, r *runner, rep *report.Report, progr
 // rotated is all in the order of one turn, from another first each time: no
 // gateway always comes when the machine has just been idle.
 func rotated[T any](all []T, first int) []T {
+	if len(all) == 0 {
+		return nil
+	}
 	n := first % len(all)
 	return append(append([]T{}, all[n:]...), all[:n]...)
 }
 
 func oneRound(ctx context.Context, f *field, r *runner, w load.Workload, t *report.Table, round, first int, progress io.Writer) error {
-	for _, g := range rotated(f.gateways, first) {
+	for _, g := range rotated(f.running(w), first) {
 		s, err := r.sample(ctx, w, g)
 		if err != nil {
 			return err
@@ -69,17 +74,17 @@ func oneRound(ctx context.Context, f *field, r *runner, w load.Workload, t *repo
 	return nil
 }
 
-func syscallRound(ctx context.Context, f *field, r *runner, tables map[string]*report.Table, progress io.Writer) error {
+func syscallRound(ctx context.Context, f *field, r *runner, tables map[string][]*report.Table, progress io.Writer) error {
 	for _, w := range f.opts.workloads {
 		if w.Kind != load.Steady {
 			continue
 		}
-		for _, g := range f.gateways {
+		for _, g := range f.running(w) {
 			s, err := r.countSyscalls(ctx, w, g)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			t := tables[w.Name]
+			t := tables[w.Name][0]
 			if err != nil {
 				// The other figures stand without this one.
 				fmt.Fprintf(progress, "%s, %s: system calls not counted: %v\n", w.Name, g.Name, err)
@@ -92,13 +97,20 @@ func syscallRound(ctx context.Context, f *field, r *runner, tables map[string]*r
 	return nil
 }
 
-func idleRounds(ctx context.Context, f *field, w load.Workload, tables map[string]*report.Table, progress io.Writer) error {
+// restRounds measures what connections or streams cost that do nothing, for
+// each number of them.
+func restRounds(ctx context.Context, f *field, w load.Workload, tables []*report.Table, progress io.Writer) error {
 	rest := f.opts.timing.Window + f.opts.timing.WarmUp
-	for _, n := range f.opts.idle {
-		t := tables[idleName(w, n)]
+	for _, t := range tables {
 		for round := range f.opts.rounds {
-			for _, g := range rotated(f.gateways, round) {
-				s, err := idleSample(ctx, f, w, g, n, rest)
+			for _, g := range rotated(f.running(w), round) {
+				var s report.Sample
+				var err error
+				if w.Kind == load.Holding {
+					s, err = heldSample(ctx, f, w.Hold, g, w.X, rest)
+				} else {
+					s, err = idleSample(ctx, f, w, g, t.X, rest)
+				}
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -132,30 +144,37 @@ func say(w io.Writer, what string, t *report.Table, g *gateway, s report.Sample)
 	fmt.Fprintf(w, "%s  %-10s %-8s %-12s %s\n", time.Now().Format("15:04:05"), what, t.Workload, g.Name, text)
 }
 
-// makeTables makes an empty table for each workload.
-func makeTables(o options, rep *report.Report) map[string]*report.Table {
-	byName := map[string]*report.Table{}
-	add := func(name, about string, columns ...report.Column) {
-		t := &report.Table{Workload: name, About: about, Columns: columns}
+// makeTables makes an empty table for each workload, or for each number of idle
+// connections.
+func makeTables(o options, rep *report.Report) map[string][]*report.Table {
+	byName := map[string][]*report.Table{}
+	add := func(w load.Workload, columns ...report.Column) *report.Table {
+		t := &report.Table{Workload: w.Name, About: w.About, Curve: w.Curve, X: w.X, Columns: columns}
 		rep.Tables = append(rep.Tables, t)
-		byName[name] = t
+		byName[w.Name] = append(byName[w.Name], t)
+		return t
 	}
 	for _, w := range o.workloads {
 		switch w.Kind {
 		case load.Steady:
-			add(w.Name, w.About, report.CPU, report.System, report.Syscalls, report.Rate, report.Memory)
+			add(w, report.CPU, report.System, report.Syscalls, report.Rate, report.Memory)
 		case load.Latency:
-			add(w.Name, w.About, report.P99, report.P50, report.P999, report.CPU)
+			add(w, report.P99, report.P50, report.P999, report.CPU)
+		case load.Holding:
+			add(w, report.StreamKiB, report.Memory)
 		case load.Idle:
 			for _, n := range o.idle {
-				add(idleName(w, n), fmt.Sprintf("%d %s", n, w.About), report.IdleKiB, report.Memory)
+				t := add(w, report.IdleKiB, report.Memory)
+				t.Workload, t.X = fmt.Sprintf("%s %d", w.Name, n), n
+				if len(o.idle) > 1 {
+					t.Curve = w.Name
+				} else {
+					t.About = fmt.Sprintf("%d %s", n, w.About)
+				}
 			}
 		default:
-			add(w.Name, w.About, report.CPU, report.System, report.Memory)
+			add(w, report.CPU, report.System, report.Memory)
 		}
 	}
 	return byName
 }
-
-// idleName is the table's name for n idle connections: "idle 2000".
-func idleName(w load.Workload, n int) string { return fmt.Sprintf("%s %d", w.Name, n) }

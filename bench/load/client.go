@@ -12,13 +12,16 @@ import (
 	"time"
 )
 
-// A Client opens HTTP/2 connections over TLS and makes one request on each.
-// It speaks just enough HTTP/2 for that: no header compression state, no flow
-// control (responses are far below the default window).
+// A Client opens HTTP/2 connections and makes one request on each. It speaks
+// just enough HTTP/2 for that: no header compression state, no flow control
+// (responses are far below the default window).
 type Client struct {
-	config *tls.Config
+	config *tls.Config // nil: cleartext with prior knowledge
 	resume bool
 }
+
+// NewPlainClient returns a client of cleartext connections.
+func NewPlainClient() *Client { return new(Client) }
 
 // requestWithin bounds a connection's handshake and request.
 const requestWithin = 5 * time.Second
@@ -42,35 +45,55 @@ func NewClient(resume bool) *Client {
 
 // Open opens a connection to addr, asks for path and reads the response, which
 // must have a body of size bytes. The connection is left open and idle.
-func (c *Client) Open(ctx context.Context, addr, path string, size int) (*tls.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestWithin)
-	defer cancel()
-	d := tls.Dialer{Config: c.config, NetDialer: &net.Dialer{}}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+func (c *Client) Open(ctx context.Context, addr, path string, size int) (net.Conn, error) {
+	conn, err := c.dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	t := conn.(*tls.Conn)
-	if err := c.request(t, addr, path, size); err != nil {
-		_ = t.Close()
+	_ = conn.SetDeadline(time.Now().Add(requestWithin))
+	if err := c.request(conn, addr, path, size); err != nil {
+		_ = conn.Close()
 		return nil, err
 	}
-	return t, nil
+	_ = conn.SetDeadline(time.Time{})
+	return conn, nil
 }
 
-func (c *Client) request(t *tls.Conn, addr, path string, size int) error {
-	_ = t.SetDeadline(time.Now().Add(requestWithin))
-	if p := t.ConnectionState().NegotiatedProtocol; p != "h2" {
-		return fmt.Errorf("agreed on %q, want h2", p)
+// dial opens a connection that will speak HTTP/2.
+func (c *Client) dial(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestWithin)
+	defer cancel()
+	var d net.Dialer
+	if c.config == nil {
+		return d.DialContext(ctx, "tcp", addr)
 	}
-	if _, err := t.Write(opening(addr, path)); err != nil {
+	conn, err := (&tls.Dialer{Config: c.config, NetDialer: &d}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if p := conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; p != "h2" {
+		_ = conn.Close()
+		return nil, fmt.Errorf("agreed on %q, want h2", p)
+	}
+	return conn, nil
+}
+
+// Abandon closes a connection without a word: no TLS alert, no GOAWAY.
+func Abandon(conn net.Conn) {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	_ = conn.Close()
+}
+
+func (c *Client) request(conn net.Conn, addr, path string, size int) error {
+	if _, err := conn.Write(c.opening(addr, path)); err != nil {
 		return err
 	}
-	got, err := readResponse(bufio.NewReader(t), t)
+	got, err := readResponse(bufio.NewReader(conn), conn)
 	if err == nil && got != size {
 		err = fmt.Errorf("response body of %d bytes, want %d", got, size)
 	}
-	_ = t.SetDeadline(time.Time{})
 	return err
 }
 
@@ -82,15 +105,24 @@ const (
 	flagEndHeaders         = 4
 )
 
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
 // opening is the preface, empty SETTINGS and one GET on stream 1.
-func opening(authority, path string) []byte {
-	var block []byte
-	block = append(block, 0x82, 0x87) // :method GET, :scheme https (RFC 7541, appendix A)
-	block = literal(block, 4, path)
-	block = literal(block, 1, authority)
-	b := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-	b = frame(b, frameSettings, 0, 0, nil)
-	return frame(b, frameHeaders, flagEndStream|flagEndHeaders, 1, block)
+func (c *Client) opening(authority, path string) []byte {
+	b := frame([]byte(preface), frameSettings, 0, 0, nil)
+	return frame(b, frameHeaders, flagEndStream|flagEndHeaders, 1, c.block(get, authority, path))
+}
+
+// Indexed fields of the static table (RFC 7541, appendix A).
+const get, post, schemeHTTP, schemeHTTPS = 0x82, 0x83, 0x86, 0x87
+
+// block is the field section of a request.
+func (c *Client) block(method byte, authority, path string) []byte {
+	scheme := byte(schemeHTTPS)
+	if c.config == nil {
+		scheme = schemeHTTP
+	}
+	return literal(literal([]byte{method, scheme}, 4, path), 1, authority)
 }
 
 // literal appends a field that is not indexed, its name from the static table
@@ -170,7 +202,7 @@ func (c *Client) once(ctx context.Context, addr, path string, size int) error {
 		return err
 	}
 	defer t.Close()
-	if c.resume && !t.ConnectionState().DidResume {
+	if c.resume && !t.(*tls.Conn).ConnectionState().DidResume {
 		return errors.New("the TLS session was not resumed")
 	}
 	return nil

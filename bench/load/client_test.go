@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -32,7 +33,7 @@ func TestClientMakesOneRequestAndKeepsTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if conn.ConnectionState().NegotiatedProtocol != "h2" {
+	if conn.(*tls.Conn).ConnectionState().NegotiatedProtocol != "h2" {
 		t.Error("not HTTP/2")
 	}
 }

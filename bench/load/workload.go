@@ -20,7 +20,12 @@ const (
 	Latency
 	// Idle is connections on which nothing happens: memory of each.
 	Idle
+	// Holding is streams on which nothing happens: memory of each.
+	Holding
 )
+
+// AtRest reports whether a gateway is only filled, and then left alone.
+func (k Kind) AtRest() bool { return k == Idle || k == Holding }
 
 // A Workload is one line of performance.md's table.
 type Workload struct {
@@ -35,6 +40,13 @@ type Workload struct {
 	Clients, Streams int
 	// Rate is requests (Latency) or connections (NewConn) per second, in all.
 	Rate int
+	// Curve names the curve that the workload is one point of, at X; "" is none.
+	Curve string
+	X     int
+	// Plain is without TLS, which only h2gw is configured for.
+	Plain bool
+	// Hold is what each connection of Holding does; X is its number of streams in all.
+	Hold Hold
 	// Window bits of h2load's stream and connection windows; 0 is its default.
 	StreamWindow, ConnWindow int
 }
@@ -53,6 +65,34 @@ func Workloads() []Workload {
 		{Name: "latency", About: "100-byte responses, 4,000 requests/s over 16 connections", Kind: Latency, Path: "/small", Clients: 16, Streams: 32, Rate: 4000},
 		{Name: "idle", About: "idle TLS connections with HTTP/2, after one request each", Kind: Idle, Path: "/small"},
 	}
+}
+
+// Scale returns the workloads that show how the cost of a request, a connection
+// and a stream changes with their number.
+func Scale() []Workload {
+	small := Workloads()[0]
+	all := []Workload{small}
+	point := func(curve string, x int, w Workload) {
+		w.Name, w.Curve, w.X = fmt.Sprintf("%s %d", curve, x), curve, x
+		all = append(all, w)
+	}
+	for _, n := range []int{1, 10, 50, 100, 250} {
+		point("streams", n, Workload{About: "100-byte responses, 4 connections with so many streams each", Path: "/small", Clients: 4, Streams: n})
+	}
+	for _, n := range []int{1, 10, 100, 500, 1000, 2000} {
+		point("connections", n, Workload{About: "100-byte responses, so many connections with one stream each", Path: "/small", Clients: n, Streams: 1})
+	}
+	all = append(all, Workloads()[len(Workloads())-1],
+		Workload{Name: "idle-clear", About: "idle cleartext connections with HTTP/2, after one request each", Kind: Idle, Path: "/small", Plain: true})
+	for _, n := range []int{100, 500, 1000} {
+		point("waiting", n, Workload{About: "open streams on which a request waits for its body, 100 on a connection; the origin's connection is included", Kind: Holding,
+			Hold: Hold{Streams: 100, Path: "/upload", Post: true}})
+	}
+	for _, n := range []int{100, 500, 1000} {
+		point("stalled", n, Workload{About: "open streams on which a response of 1 MiB waits for the client, 100 on a connection; the origin's connection is included", Kind: Holding,
+			Hold: Hold{Streams: 100, Path: "/1m"}})
+	}
+	return all
 }
 
 // Timing says how long one run takes.

@@ -31,6 +31,11 @@ type Setting struct {
 	Dir string
 	// Port is where it listens, OriginPort where the origin does, both on 127.0.0.1.
 	Port, OriginPort int
+	// AdminPort is h2gw's; 0 is one of the kernel's choice. PlainPort, if not 0,
+	// is where it takes cleartext HTTP/2, too.
+	AdminPort, PlainPort int
+	// Profiles has h2gw serve profiles on its admin address.
+	Profiles bool
 	// Workers is how many threads or processes work on requests.
 	Workers int
 	// Log is the access log's file; empty is no access log.
@@ -46,6 +51,12 @@ func (s Setting) file(name string) string { return filepath.Join(s.Dir, name) }
 
 // address is where the gateway listens.
 func (s Setting) address() string { return "127.0.0.1:" + strconv.Itoa(s.Port) }
+
+// Admin is h2gw's admin address.
+func (s Setting) Admin() string { return "127.0.0.1:" + strconv.Itoa(s.AdminPort) }
+
+// Plain is h2gw's cleartext address.
+func (s Setting) Plain() string { return "127.0.0.1:" + strconv.Itoa(s.PlainPort) }
 
 // List returns the peers, in the order they are reported. h2gw is not among
 // them: see H2GW.
@@ -118,9 +129,15 @@ func h2gwArgs(s Setting) []string {
 		log = "off"
 	}
 	args := []string{"proxy", "--from", s.address(), "--cert", s.Cert, "--key", s.Key, "--log-level", "error",
-		// A port of the kernel's choice: the counters behind it are on by default, so they are on here.
-		"--admin", "127.0.0.1:0",
+		// The counters behind it are on by default, so they are on here.
+		"--admin", "127.0.0.1:" + strconv.Itoa(s.AdminPort),
 		"--to", "http://127.0.0.1:" + strconv.Itoa(s.OriginPort), "--access-log", log}
+	if s.PlainPort != 0 {
+		args = append(args, "--plain", "127.0.0.1:"+strconv.Itoa(s.PlainPort))
+	}
+	if s.Profiles {
+		args = append(args, "--admin-pprof")
+	}
 	for _, v := range s.Extra {
 		args = append(args, "--set", v)
 	}

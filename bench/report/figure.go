@@ -21,6 +21,8 @@ const (
 	P99      Column = "p99_us"     //
 	P999     Column = "p999_us"    //
 	IdleKiB  Column = "idle_kib"   // PSS per idle connection, KiB
+	// PSS per open stream, KiB
+	StreamKiB Column = "stream_kib"
 )
 
 var columns = map[Column]struct {
@@ -29,7 +31,7 @@ var columns = map[Column]struct {
 }{
 	CPU: {"CPU µs/request", 1}, System: {"in kernel %", 0}, Rate: {"requests/s", 0}, Memory: {"memory MiB", 1},
 	Syscalls: {"syscalls/request", 2}, P50: {"p50 µs", 0}, P99: {"p99 µs", 0}, P999: {"p99.9 µs", 0},
-	IdleKiB: {"KiB/connection", 1},
+	IdleKiB: {"KiB/connection", 1}, StreamKiB: {"KiB/stream", 1},
 }
 
 // Title is the column's heading, with its unit.

@@ -1,7 +1,7 @@
 package report
 
 import (
-	_ "embed"
+	"embed"
 	"html/template"
 	"io"
 	"math"
@@ -9,24 +9,29 @@ import (
 	"strconv"
 )
 
-//go:embed page.html.tmpl
-var pageSource string
+//go:embed *.html.tmpl
+var pageSources embed.FS
 
-var page = template.Must(template.New("page").Parse(pageSource))
+var page = template.Must(template.ParseFS(pageSources, "*.html.tmpl"))
 
 // WriteHTML writes one page with everything in it: charts are inline SVG.
 func (r *Report) WriteHTML(w io.Writer) error {
 	v := view{Report: r, Facts: r.Facts(), Summary: pad(r.Summary())}
-	for _, t := range r.Tables {
-		s := section{Table: t, Cells: t.cells(), Notes: t.Notes()}
-		for _, c := range t.Shown() {
-			if charted[c] {
-				s.Charts = append(s.Charts, newChart(t, c))
+	for _, p := range r.Parts() {
+		var s section
+		s.Name, s.About, s.Cells, s.Notes = p.text()
+		if p.Curve != nil {
+			s.Lines = []lineChart{p.Curve.chart()}
+		} else {
+			for _, c := range p.Shown() {
+				if charted[c] {
+					s.Charts = append(s.Charts, newChart(p.Table, c))
+				}
 			}
 		}
 		v.Sections = append(v.Sections, s)
 	}
-	return page.Execute(w, v)
+	return page.ExecuteTemplate(w, "page.html.tmpl", v)
 }
 
 type view struct {
@@ -37,14 +42,15 @@ type view struct {
 }
 
 type section struct {
-	*Table
-	Charts []chart
-	Cells  [][]string
-	Notes  []string
+	Name, About string
+	Charts      []chart
+	Lines       []lineChart
+	Cells       [][]string
+	Notes       []string
 }
 
 // charted are the figures that get a chart; the others are in the table.
-var charted = map[Column]bool{CPU: true, P50: true, P99: true, P999: true, IdleKiB: true, Syscalls: true}
+var charted = map[Column]bool{CPU: true, P50: true, P99: true, P999: true, IdleKiB: true, StreamKiB: true, Syscalls: true}
 
 // Measures of a chart, in SVG units (CSS pixels at full size).
 const (

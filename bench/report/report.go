@@ -45,6 +45,9 @@ type Settings struct {
 type Table struct {
 	Workload string `json:"workload"`
 	About    string `json:"about"`
+	// Curve names the curve this table is one point of, at X; "" is none.
+	Curve string `json:"curve,omitempty"`
+	X     int    `json:"x,omitempty"`
 	// Columns name the figures that apply, the one to compare by first.
 	Columns []Column `json:"columns"`
 	Rows    []*Row   `json:"rows"`

@@ -57,7 +57,11 @@ func (r *Report) Summary() [][]string {
 	head, units := []string{"gateway"}, []string{""}
 	lines := map[string][]string{}
 	var names []string
-	for _, t := range r.Tables {
+	for _, p := range r.Parts() {
+		t := p.Table
+		if t == nil {
+			continue // a curve has a table of its own
+		}
 		head, units = append(head, t.Workload), append(units, t.Columns[0].Title())
 		for _, row := range t.Rows {
 			if lines[row.Gateway] == nil {
@@ -94,16 +98,28 @@ func (t *Table) Notes() []string {
 
 // WriteText prints the report for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
-	for _, t := range r.Tables {
-		if _, err := fmt.Fprintf(w, "\n%s: %s\n%s", t.Workload, t.About, align(t.cells())); err != nil {
+	for _, p := range r.Parts() {
+		name, about, cells, notes := p.text()
+		if _, err := fmt.Fprintf(w, "\n%s: %s\n%s", name, about, align(cells)); err != nil {
 			return err
 		}
-		for _, n := range t.Notes() {
+		for _, n := range notes {
 			fmt.Fprintln(w, "  "+n)
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nmedians\n%s\n%s\n", align(pad(r.Summary())), strings.Join(r.Facts(), "\n"))
+	if s := pad(r.Summary()); len(s[0]) > 1 {
+		fmt.Fprintf(w, "\nmedians\n%s", align(s))
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(r.Facts(), "\n"))
 	return err
+}
+
+// text is what is written of a part in any form.
+func (p Part) text() (name, about string, cells [][]string, notes []string) {
+	if p.Curve != nil {
+		return p.Curve.Name, p.Curve.About, p.Curve.cells(), p.Curve.Notes()
+	}
+	return p.Workload, p.Table.About, p.Table.cells(), p.Table.Notes()
 }
 
 // pad makes all rows as long as the first.
@@ -177,10 +193,13 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		b.WriteString("- " + f + "\n")
 	}
 	b.WriteString("\nLower is better, but for requests/s. ../README.md says how to read this.\n")
-	b.WriteString("\n## Medians\n\n" + markdown(pad(r.Summary())))
-	for _, t := range r.Tables {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", t.Workload, t.About, markdown(t.cells()))
-		for _, n := range t.Notes() {
+	if s := pad(r.Summary()); len(s[0]) > 1 {
+		b.WriteString("\n## Medians\n\n" + markdown(s))
+	}
+	for _, p := range r.Parts() {
+		name, about, cells, notes := p.text()
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", name, about, markdown(cells))
+		for _, n := range notes {
 			b.WriteString("\n" + n + "\n")
 		}
 	}
