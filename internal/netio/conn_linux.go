@@ -21,6 +21,7 @@ type conn struct {
 	out  call // of the Write that runs
 	recv func(fd uintptr) bool
 	send func(fd uintptr) bool
+	wait func() // called by a Read that is about to wait; nil: nothing is
 }
 
 // A call is what one direction is about, and what became of it. Its lock lets
@@ -49,6 +50,13 @@ func Wrap(c net.Conn) net.Conn {
 	w.recv, w.send = w.tryRead, w.tryWrite // bound once: binding allocates
 	return w
 }
+
+// OnWait has f called by every Read that finds nothing to read, in its goroutine
+// and before it waits: whoever reads gets to do there what can be put off while
+// there is something to read, at no cost. What arrives meanwhile ends the wait.
+// f must not read from the connection. OnWait must not be called while a Read
+// runs; nil undoes it.
+func (c *conn) OnWait(f func()) { c.wait = f }
 
 // Read is net.Conn's.
 func (c *conn) Read(p []byte) (int, error) {
@@ -96,7 +104,13 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) tryRead(fd uintptr) bool {
 	in := &c.in
 	in.n, in.err = Recv(fd, in.p, 0)
-	return in.err != syscall.EAGAIN
+	if in.err != syscall.EAGAIN {
+		return true
+	}
+	if c.wait != nil {
+		c.wait()
+	}
+	return false
 }
 
 // tryWrite returns false to be called again when there is room. A partial write

@@ -166,6 +166,48 @@ func TestTheEndOfInputIsEOF(t *testing.T) {
 	}
 }
 
+// What is called before a wait sees all that was sent before, and what is sent
+// from there ends the wait.
+func TestAReadSaysThatItIsGoingToWait(t *testing.T) {
+	c, peer := pair(t)
+	waits := 0
+	c.(interface{ OnWait(func()) }).OnWait(func() {
+		waits++
+		peer.Write([]byte("again"))
+	})
+	peer.Write([]byte("at once"))
+	peer.(*net.TCPConn).SetNoDelay(true)
+	for !readable(t, c) {
+		time.Sleep(time.Millisecond)
+	}
+	p := make([]byte, 100)
+	if n, err := c.Read(p); string(p[:n]) != "at once" || err != nil || waits != 0 {
+		t.Fatalf("%q, %v, %d waits", p[:n], err, waits)
+	}
+	if n, err := c.Read(p); string(p[:n]) != "again" || err != nil || waits != 1 {
+		t.Fatalf("%q, %v, %d waits", p[:n], err, waits)
+	}
+	c.(interface{ OnWait(func()) }).OnWait(nil)
+	go peer.Close()
+	if n, err := c.Read(p); n != 0 || err != io.EOF || waits != 1 {
+		t.Fatalf("%q, %v, %d waits", p[:n], err, waits)
+	}
+}
+
+// readable peeks.
+func readable(t *testing.T, c net.Conn) (yes bool) {
+	rc, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc.Read(func(fd uintptr) bool {
+		n, _ := Recv(fd, make([]byte, 1), syscall.MSG_PEEK)
+		yes = n > 0
+		return true
+	})
+	return yes
+}
+
 func TestEmptyReadsAndWritesDoNothing(t *testing.T) {
 	c, _ := pair(t)
 	if n, err := c.Read(nil); n != 0 || err != nil {
