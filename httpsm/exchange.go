@@ -90,10 +90,10 @@ func (t *Txn) interim() event {
 	if err := h1.RemoveHopByHop(&t.resp.Fields, false); err != nil {
 		return event{kind: evResponseBad, err: err}
 	}
-	if err := t.resp.Fields.AddBytes(nameVia, t.m.responseVia11); err != nil {
+	if err := t.resp.Fields.AddName(h1.NameVia, t.m.responseVia11); err != nil {
 		return event{kind: evFault, err: err}
 	}
-	t.resp.Fields.Del("Content-Length")
+	t.resp.Fields.DelNames(namesLength)
 	t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
 	return t.flush()
 }
@@ -233,13 +233,13 @@ func (t *Txn) prepareResponse() event {
 // frameResponse chooses the client's framing, whatever hooks did to the fields.
 func (t *Txn) frameResponse(origin h1.Framing) error {
 	f, status := &t.resp.Fields, t.resp.Status()
-	f.Del("Transfer-Encoding")
+	f.DelNames(namesCoding)
 	bodyless := t.req.Method() == "HEAD" || status == 204 || status == 304
 	switch {
 	case bodyless || origin.Kind == h1.NoBody:
 		t.out = responseFraming{kind: h1.NoBody, skip: origin.Kind != h1.NoBody}
 		if status == 204 {
-			f.Del("Content-Length") // RFC 9110 section 8.6
+			f.DelNames(namesLength) // RFC 9110 section 8.6
 		} else if !bodyless {
 			// A hook made a response with a body out of one without.
 			if err := t.setLength(f, 0); err != nil {
@@ -254,35 +254,33 @@ func (t *Txn) frameResponse(origin h1.Framing) error {
 		}
 	case t.req.Minor() == 0:
 		t.out = responseFraming{kind: h1.UntilClose}
-		f.Del("Content-Length")
+		f.DelNames(namesLength)
 		t.keep = false
 	default:
 		t.out = responseFraming{kind: h1.Chunked}
-		f.Del("Content-Length")
-		if err := f.AddBytes(nameTransferEncoding, valueChunked); err != nil {
-			return err
-		}
+		f.DelNames(namesLength)
+		f.AddLine(lineChunked)
 	}
-	return t.frameConnection()
+	t.frameConnection()
+	return nil
 }
 
 // frameConnection says on an HTTP/1.1 connection whether it stays open. On a
 // virtual one there is nothing to say.
-func (t *Txn) frameConnection() error {
-	t.resp.Fields.Del("Connection")
+func (t *Txn) frameConnection() {
+	t.resp.Fields.DelNames(namesConnection)
 	if t.cl.vc != nil {
-		return nil
+		return
 	}
 	// A response that comes before its request has ended: the client may be
 	// asked to stop sending only by closing (RFC 9112 section 9.6).
 	t.keep = t.keep && t.up.readAll.Load() && !t.m.draining.Load() && !t.m.aged(t)
 	switch {
 	case !t.keep:
-		return t.resp.Fields.AddBytes(nameConnection, valueClose)
+		t.resp.Fields.AddLine(lineClose)
 	case t.req.Minor() == 0:
-		return t.resp.Fields.AddBytes(nameConnection, valueKeepAlive)
+		t.resp.Fields.AddLine(lineKeepAlive)
 	}
-	return nil
 }
 
 // tunnelResponseBody passes body and trailers on: an origin byte is read only

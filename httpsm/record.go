@@ -3,6 +3,7 @@ package httpsm
 import (
 	"time"
 
+	"github.com/h2gw/h2gw/internal/h1"
 	"github.com/h2gw/h2gw/pitag"
 )
 
@@ -60,9 +61,9 @@ func (t *Txn) noteRequest() {
 	r.Method = h.Method()
 	r.Proto = t.proto()
 	host, path := h.Authority(), h.Path()
-	agent, _ := h.Fields.Get("User-Agent")
-	referer, _ := h.Fields.Get("Referer")
-	id, _ := h.Fields.Get("X-Request-Id")
+	agent, _ := h.Fields.Value(h1.NameUserAgent)
+	referer, _ := h.Fields.Value(h1.NameReferer)
+	id, _ := h.Fields.Value(h1.NameXRequestID)
 	if m := r.Method; m == "CONNECT" {
 		path = nil
 	}

@@ -135,5 +135,6 @@ func (t *Txn) frameReply(size int) error {
 	if status == 408 || !t.headOK {
 		t.keep = false
 	}
-	return t.frameConnection()
+	t.frameConnection()
+	return nil
 }

@@ -8,23 +8,24 @@ import (
 	"github.com/h2gw/h2gw/pitag"
 )
 
-// Names of fields that are added, as bytes so that adding copies them only.
+// Fields that are added as they are, and sets of names that go.
 var (
-	nameVia              = []byte("Via")
-	nameDate             = []byte("Date")
-	nameConnection       = []byte("Connection")
-	nameContentLength    = []byte("Content-Length")
-	nameTransferEncoding = []byte("Transfer-Encoding")
-	nameForwardedFor     = []byte("X-Forwarded-For")
-	nameForwardedProto   = []byte("X-Forwarded-Proto")
-	nameForwardedHost    = []byte("X-Forwarded-Host")
+	lineClose       = h1.MustLine("Connection", "close")
+	lineKeepAlive   = h1.MustLine("Connection", "keep-alive")
+	lineConnTE      = h1.MustLine("Connection", "TE")
+	lineChunked     = h1.MustLine("Transfer-Encoding", "chunked")
+	lineProtoHTTP   = h1.MustLine("X-Forwarded-Proto", "http")
+	lineProtoHTTPS  = h1.MustLine("X-Forwarded-Proto", "https")
+	namesExpect     = h1.SetOf(h1.NameExpect)
+	namesConnection = h1.SetOf(h1.NameConnection)
+	namesLength     = h1.SetOf(h1.NameContentLength)
+	namesCoding     = h1.SetOf(h1.NameTransferEncoding)
+	namesFraming    = namesLength | namesCoding
 
-	valueClose     = []byte("close")
-	valueKeepAlive = []byte("keep-alive")
-	valueChunked   = []byte("chunked")
-	valueTE        = []byte("TE")
-	valueHTTP      = []byte("http")
-	valueHTTPS     = []byte("https")
+	// What clients may say about who they are counts from trusted peers only, and
+	// none is trusted.
+	namesClientForwarding = h1.SetOf(h1.NameForwarded, h1.NameXForwardedFor, h1.NameXForwardedHost,
+		h1.NameXForwardedPort, h1.NameXForwardedProto)
 )
 
 // buildRequest makes the origin's head out of the client's, has hooks see it,
@@ -36,7 +37,7 @@ func (t *Txn) buildRequest() event {
 	if ev := t.hookEvent(SendRequestHead); ev.kind != evNone {
 		return ev
 	}
-	if id, ok := t.oreq.Fields.Get("X-Request-Id"); ok && string(id) != t.rec.RequestID {
+	if id, ok := t.oreq.Fields.Value(h1.NameXRequestID); ok && string(id) != t.rec.RequestID {
 		t.rec.RequestID = string(id)
 	}
 	u := &t.up
@@ -47,7 +48,7 @@ func (t *Txn) buildRequest() event {
 	if err := t.frameRequestHead(); err != nil {
 		return event{kind: evFault, err: err}
 	}
-	if v, ok := t.oreq.Fields.Get("Expect"); ok {
+	if v, ok := t.oreq.Fields.Value(h1.NameExpect); ok {
 		u.expects = h1.EqualFold(v, "100-continue")
 	}
 	if t.explain != nil {
@@ -63,74 +64,48 @@ func (t *Txn) buildRequest() event {
 
 // rewriteRequest: RFC 9110 section 7.6 and protocol.md 6 and 7.
 func (t *Txn) rewriteRequest() error {
-	h := &t.oreq
-	h.Reset()
-	if err := h.SetMethod(t.req.Method()); err != nil {
+	if err := t.oreq.Forward(&t.req); err != nil {
 		return err
 	}
-	if err := h.SetTarget(t.req.Path()); err != nil {
-		return err
-	}
-	f := &h.Fields
-	f.CopyFrom(&t.req.Fields)
+	f := &t.oreq.Fields
 	if err := h1.RemoveHopByHop(f, true); err != nil {
 		return err
 	}
-	f.DelFunc(clientForwarding)
-	if f.Has("TE") { // RFC 9110 section 10.1.4
-		if err := f.AddBytes(nameConnection, valueTE); err != nil {
-			return err
-		}
+	f.DelNames(namesClientForwarding)
+	if f.HasName(h1.NameTE) { // RFC 9110 section 10.1.4
+		f.AddLine(lineConnTE)
 	}
-	if !f.Has("Host") { // HTTP/1.0
+	if !f.HasName(h1.NameHost) { // HTTP/1.0
 		if err := f.Add("Host", t.ep.Addr()); err != nil {
 			return err
 		}
 	}
 	if t.req.Minor() == 0 {
-		f.Del("Expect") // RFC 9110 section 10.1.1: not meant by HTTP/1.0
+		f.DelNames(namesExpect) // RFC 9110 section 10.1.1: not meant by HTTP/1.0
 	}
 	if err := t.lowerMaxForwards(f); err != nil {
 		return err
 	}
-	if err := f.AddBytes(nameVia, t.m.requestVia(t)); err != nil {
+	if err := f.AddName(h1.NameVia, t.m.requestVia(t)); err != nil {
 		return err
 	}
 	return t.addForwarded(f)
 }
 
-// clientForwarding finds what clients may say about who they are, which counts
-// from trusted peers only, and none is trusted.
-func clientForwarding(name, _ []byte) bool {
-	switch len(name) {
-	case len("forwarded"):
-		return h1.EqualFold(name, "forwarded")
-	case len("x-forwarded-for"):
-		return h1.EqualFold(name, "x-forwarded-for")
-	case len("x-forwarded-host"): // as long as x-forwarded-port
-		return h1.EqualFold(name, "x-forwarded-host") || h1.EqualFold(name, "x-forwarded-port")
-	case len("x-forwarded-proto"):
-		return h1.EqualFold(name, "x-forwarded-proto")
-	}
-	return false
-}
-
 func (t *Txn) addForwarded(f *h1.Fields) error {
 	if addr := t.rec.Session.Client.Addr(); addr.IsValid() {
 		t.scratch = addr.Unmap().AppendTo(t.scratch[:0])
-		if err := f.AddBytes(nameForwardedFor, t.scratch); err != nil {
+		if err := f.AddName(h1.NameXForwardedFor, t.scratch); err != nil {
 			return err
 		}
 	}
-	scheme := valueHTTP
 	if t.rec.Session.TLS != nil {
-		scheme = valueHTTPS
-	}
-	if err := f.AddBytes(nameForwardedProto, scheme); err != nil {
-		return err
+		f.AddLine(lineProtoHTTPS)
+	} else {
+		f.AddLine(lineProtoHTTP)
 	}
 	if host := t.req.Authority(); len(host) > 0 {
-		return f.AddBytes(nameForwardedHost, host)
+		return f.AddName(h1.NameXForwardedHost, host)
 	}
 	return nil
 }
@@ -141,7 +116,7 @@ func (t *Txn) lowerMaxForwards(f *h1.Fields) error {
 	if m := t.req.Method(); m != "TRACE" && m != "OPTIONS" {
 		return nil
 	}
-	v, ok := f.Get("Max-Forwards")
+	v, ok := f.Value(h1.NameMaxForwards)
 	if !ok {
 		return nil
 	}
@@ -156,19 +131,19 @@ func (t *Txn) lowerMaxForwards(f *h1.Fields) error {
 // bytes that follow are framed here and nowhere else.
 func (t *Txn) frameRequestHead() error {
 	u, f := &t.up, &t.oreq.Fields
-	f.Del("Transfer-Encoding")
-	if t.upgrade.asked {
-		f.Del("Content-Length")
+	f.DelNames(namesCoding)
+	switch {
+	case t.upgrade.asked:
+		f.DelNames(namesLength)
 		return t.frameUpgrade(f)
-	}
-	if u.chunked {
-		f.Del("Content-Length")
-		return f.AddBytes(nameTransferEncoding, valueChunked)
-	}
-	if u.framing.Kind == h1.Length {
+	case u.chunked:
+		f.DelNames(namesLength)
+		f.AddLine(lineChunked)
+		return nil
+	case u.framing.Kind == h1.Length:
 		return t.setLength(f, u.framing.Length)
 	}
-	f.Del("Content-Length")
+	f.DelNames(namesLength)
 	switch t.oreq.Method() { // RFC 9110 section 8.6: methods that expect a body
 	case "POST", "PUT", "PATCH":
 		return t.setLength(f, 0)
@@ -179,11 +154,11 @@ func (t *Txn) frameRequestHead() error {
 // setLength makes f say Content-Length n once, leaving it alone if it does.
 func (t *Txn) setLength(f *h1.Fields, n int64) error {
 	t.scratch = strconv.AppendInt(t.scratch[:0], n, 10)
-	if v, ok := f.Get("Content-Length"); ok && f.Count("Content-Length") == 1 && string(v) == string(t.scratch) {
+	if v, once := f.Once(h1.NameContentLength); once && string(v) == string(t.scratch) {
 		return nil
 	}
-	f.Del("Content-Length")
-	return f.AddBytes(nameContentLength, t.scratch)
+	f.DelNames(namesLength)
+	return f.AddName(h1.NameContentLength, t.scratch)
 }
 
 // requestVia is our Via member with the version the request came in (RFC 9110
@@ -210,15 +185,15 @@ func (t *Txn) rewriteResponse() error {
 	if err := h1.RemoveHopByHop(f, false); err != nil {
 		return err
 	}
-	if err := f.AddBytes(nameVia, via); err != nil {
+	if err := f.AddName(h1.NameVia, via); err != nil {
 		return err
 	}
 	return addDate(f, t.now)
 }
 
 func addDate(f *h1.Fields, now time.Time) error {
-	if f.Has("Date") {
+	if f.HasName(h1.NameDate) {
 		return nil
 	}
-	return f.AddBytes(nameDate, httpDate(now))
+	return f.AddName(h1.NameDate, httpDate(now))
 }

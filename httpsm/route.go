@@ -81,9 +81,12 @@ func (t *Txn) admissible() event {
 
 // seenBefore finds our own pseudonym, which no other instance has, in Via.
 func (m *Machine) seenBefore(f *h1.Fields) bool {
+	if !f.HasName(h1.NameVia) {
+		return false
+	}
 	for i, n := 0, f.Len(); i < n; i++ {
-		name, value := f.At(i)
-		if len(name) != len("via") || !h1.EqualFold(name, "via") {
+		name, _, value := f.Line(i)
+		if name != h1.NameVia {
 			continue
 		}
 		if at := bytes.Index(value, m.pseudonym); at >= 0 {
@@ -101,6 +104,6 @@ func mustNotForward(h *h1.RequestHead) bool {
 	if m := h.Method(); m != "TRACE" && m != "OPTIONS" {
 		return false
 	}
-	v, ok := h.Fields.Get("Max-Forwards")
+	v, ok := h.Fields.Value(h1.NameMaxForwards)
 	return ok && len(v) > 0 && len(bytes.Trim(v, "0")) == 0
 }

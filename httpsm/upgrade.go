@@ -37,14 +37,17 @@ var (
 // know (RFC 9110 section 7.8). h2c is such an offer, which curl makes of itself.
 // An offer that Connection does not name is none, and HTTP/1.0 has none.
 func wantsWebSocket(h *RequestHead) bool {
-	return h.Minor() == 1 && hasMember(&h.Fields, "upgrade", "websocket") && hasMember(&h.Fields, "connection", "upgrade")
+	f := &h.Fields
+	return f.HasName(h1.NameUpgrade) && h.Minor() == 1 &&
+		hasMember(f, h1.NameUpgrade, "websocket") && hasMember(f, h1.NameConnection, "upgrade")
 }
 
-// hasMember reports whether the lists in all fields of that name have member.
-// Both are in lower case.
-func hasMember(f *h1.Fields, name, member string) bool {
-	for n, v := range f.All() {
-		if !h1.EqualFold(n, name) {
+// hasMember reports whether the lists in all fields of that name have member, in
+// lower case.
+func hasMember(f *h1.Fields, name h1.Name, member string) bool {
+	for i := range f.Len() {
+		n, _, v := f.Line(i)
+		if n != name {
 			continue
 		}
 		for m := range bytes.SplitSeq(v, []byte(",")) {
@@ -129,8 +132,7 @@ func (t *Txn) switchProtocols() event {
 		return event{kind: evFault, err: errSwitchHook}
 	}
 	f := &t.resp.Fields
-	f.Del("Content-Length")
-	f.Del("Transfer-Encoding")
+	f.DelNames(namesFraming)
 	if err := errors.Join(
 		f.Set("Connection", "Upgrade"),
 		f.Set("Upgrade", "websocket"),
@@ -154,7 +156,7 @@ func (t *Txn) checkSwitch() error {
 	proto, _ := f.Get("Upgrade")
 	accept, _ := f.Get("Sec-WebSocket-Accept")
 	switch {
-	case t.resp.Minor() == 0 || f.Count("Upgrade") != 1 || !h1.EqualFold(proto, "websocket") || !hasMember(f, "connection", "upgrade"):
+	case t.resp.Minor() == 0 || f.Count("Upgrade") != 1 || !h1.EqualFold(proto, "websocket") || !hasMember(f, h1.NameConnection, "upgrade"):
 		return errSwitchProtocol
 	case f.Count("Sec-WebSocket-Accept") != 1 || string(accept) != t.upgrade.accept():
 		return errSwitchAccept

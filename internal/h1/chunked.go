@@ -43,9 +43,14 @@ const (
 // What Trailers returned before is invalid.
 func (r *BodyReader) Reset(f Framing, lim Limits) {
 	r.trailers.Reset()
-	*r = BodyReader{kind: f.Kind, lim: lim.orDefault(), trailers: r.trailers}
-	if f.Kind == Length {
+	r.kind, r.err, r.left, r.dropped = f.Kind, nil, 0, 0
+	switch f.Kind {
+	case Length:
 		r.left = max(0, f.Length)
+	case Chunked:
+		r.at, r.lim = atSize, lim.orDefault()
+		r.digits, r.extLine, r.extTotal = 0, 0, 0
+		r.seen, r.lines, r.lineAt = 0, 0, 0
 	}
 }
 
@@ -216,9 +221,9 @@ func (r *BodyReader) keepTrailer() *ProtocolError {
 		return refuse(400, "a bare CR in a line")
 	}
 	r.lineAt = next
-	if ForbiddenTrailer(f.name(f.lines[had])) {
+	if f.lines[had].name.ForbiddenInTrailers() {
 		r.dropped++
-		f.lines = f.lines[:had]
+		f.dropLast()
 	}
 	return nil
 }

@@ -30,17 +30,22 @@ type framingFields struct {
 	badTrailer bool // Trailer announces a framing field
 }
 
+var framingNames = SetOf(NameContentLength, NameTransferEncoding, NameTrailer)
+
 func (f *Fields) framing() (ff framingFields) {
-	for _, l := range f.lines {
-		switch {
-		case l.nameLen == uint32(len("content-length")) && EqualFold(f.name(l), "content-length"):
+	if f.present&framingNames == 0 {
+		return ff
+	}
+	for i := range f.lines {
+		switch l := &f.lines[i]; l.name {
+		case NameContentLength:
 			ff.cl++
-			ff.length = f.value(l)
-		case l.nameLen == uint32(len("transfer-encoding")) && EqualFold(f.name(l), "transfer-encoding"):
+			ff.length = f.valueOf(l)
+		case NameTransferEncoding:
 			ff.te++
-			ff.coding = f.value(l)
-		case l.nameLen == uint32(len("trailer")) && EqualFold(f.name(l), "trailer"):
-			ff.badTrailer = ff.badTrailer || announcesFraming(f.value(l))
+			ff.coding = f.valueOf(l)
+		case NameTrailer:
+			ff.badTrailer = ff.badTrailer || announcesFraming(f.valueOf(l))
 		}
 	}
 	return ff
@@ -173,12 +178,17 @@ func ResponseKeepAlive(h *ResponseHead) bool { return h.Fields.keepAlive(h.http1
 
 func (f *Fields) keepAlive(http10 bool) bool {
 	keep := !http10
-	for i := f.find("connection", 0); i >= 0; i = f.find("connection", i+1) {
-		for m, rest, more := nextMember(f.value(f.lines[i])); more; m, rest, more = nextMember(rest) {
-			if EqualFold(m, "close") {
+	if !f.HasName(NameConnection) {
+		return keep
+	}
+	for i := f.next(NameConnection, 0); i >= 0; i = f.next(NameConnection, i+1) {
+		for m, rest, more := nextMember(f.valueOf(&f.lines[i])); more; m, rest, more = nextMember(rest) {
+			switch NameOf(m) {
+			case nameClose:
 				return false
+			case NameKeepAlive:
+				keep = true
 			}
-			keep = keep || EqualFold(m, "keep-alive")
 		}
 	}
 	return keep

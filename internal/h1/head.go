@@ -31,11 +31,12 @@ type span struct{ from, to int }
 // the method.
 func (h *RequestHead) Reset() {
 	h.Fields.Reset()
-	last := h.last
 	if h.method != "" {
-		last = h.method
+		h.last, h.method = h.method, ""
 	}
-	*h = RequestHead{Fields: h.Fields, last: last, line: h.line[:0]}
+	h.form, h.http10, h.start = formNone, false, 0
+	h.line, h.targetLen = h.line[:0], 0
+	h.authority, h.path = span{}, span{}
 }
 
 // Method returns the method; "" when none was set. The string is valid for ever and
@@ -57,7 +58,7 @@ func (h *RequestHead) Authority() []byte {
 	if a := h.authority; a.to > a.from {
 		return h.line[a.from:a.to:a.to]
 	}
-	host, _ := h.Fields.Get("host")
+	host, _ := h.Fields.Value(NameHost)
 	return host
 }
 
@@ -100,6 +101,27 @@ func (h *RequestHead) SetTarget(target []byte) error {
 	return nil
 }
 
+// Forward makes h the head that goes on to an origin, before anything is changed in
+// it: the method, the path as its target, and a copy of all fields of from. What is
+// valid there is not checked again. It returns a *ProtocolError when from has no
+// method, no path (CONNECT), or a path that does not fit the method.
+func (h *RequestHead) Forward(from *RequestHead) error {
+	h.Reset()
+	path := from.Path()
+	switch {
+	case from.method == "":
+		return refuse(400, "the method is not a token")
+	case len(path) == 0:
+		return refuse(400, "the request target is empty or has a byte it cannot hold")
+	}
+	h.method = from.method
+	if err := h.setTarget(path); err != nil {
+		return err
+	}
+	h.Fields.CopyFrom(&from.Fields)
+	return nil
+}
+
 // A ResponseHead is a validated status line and field section, as RequestHead is for
 // requests. The zero value is to be filled; written as it is, it reads
 // "HTTP/1.1 500 Internal Server Error". Not safe for concurrent use.
@@ -116,7 +138,8 @@ type ResponseHead struct {
 // Reset empties h and keeps its memory. What was returned before is invalid.
 func (h *ResponseHead) Reset() {
 	h.Fields.Reset()
-	*h = ResponseHead{Fields: h.Fields, reason: h.reason[:0]}
+	h.status, h.http10, h.start = 0, false, 0
+	h.reason = h.reason[:0]
 }
 
 // Status returns the status code, 100 to 599; 0 when none was set.

@@ -19,32 +19,11 @@ func nextMember(list []byte) (member, rest []byte, ok bool) {
 	return nil, nil, false
 }
 
-// isHopByHop reports whether a field means this connection only (RFC 9110 section
-// 7.6.1). Asked for each field of each message, so the length decides most of it.
-func isHopByHop(name []byte) bool {
-	switch len(name) {
-	case 2:
-		return EqualFold(name, "te")
-	case 7:
-		return EqualFold(name, "upgrade")
-	case 10:
-		return EqualFold(name, "connection") || EqualFold(name, "keep-alive")
-	case 16:
-		return EqualFold(name, "proxy-connection")
-	case 17:
-		return EqualFold(name, "transfer-encoding")
-	}
-	return false
-}
-
-// endToEnd are fields that must not be named in Connection, since they are meant for
-// all recipients (RFC 9110 section 7.6.1). Dropping one because a client says so
-// would change framing, routing, identity or loop detection.
-var endToEnd = nameSet(
-	"authorization", "cache-control", "content-encoding", "content-length", "content-range", "content-type",
-	"cookie", "expect", "forwarded", "host", "location", "max-forwards", "origin", "range", "set-cookie",
-	"trailer", "transfer-encoding", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-	"x-real-ip",
+var (
+	hopByHop    = withRule(hop)
+	endToEndSet = withRule(endToEnd)
+	setTE       = SetOf(NameTE)
+	teTrailers  = MustLine("TE", "trailers")
 )
 
 // RemoveHopByHop removes the fields that are for this connection only (RFC 9110
@@ -56,40 +35,72 @@ var endToEnd = nameSet(
 // of tokens, has more than 32 members, or names a field that is meant for all
 // recipients, such as Content-Length or Host.
 func RemoveHopByHop(f *Fields, keepTE bool) error {
-	var named [maxConnectionOptions][]byte
-	n := 0
-	for i := f.find("connection", 0); i >= 0; i = f.find("connection", i+1) {
-		for m, rest, more := nextMember(f.value(f.lines[i])); more; m, rest, more = nextMember(rest) {
-			if err := checkOption(m, n); err != nil {
-				return err
-			}
-			named[n] = m
-			n++
-		}
+	if f.present&hopByHop == 0 {
+		return nil
 	}
-	keepTE = keepTE && wantsTrailers(f)
-	kept := f.lines[:0]
-	for _, l := range f.lines {
-		name := f.name(l)
-		if !isHopByHop(name) && !anyFold(named[:n], name) {
-			kept = append(kept, l)
+	drop := hopByHop
+	if f.HasName(NameConnection) {
+		named, others, err := f.options()
+		if err != nil {
+			return err
 		}
+		if others > 0 { // before Connection goes
+			f.delNamed(others)
+		}
+		drop |= named
 	}
-	f.lines = kept
+	keepTE = keepTE && f.present&setTE != 0 && wantsTrailers(f)
+	f.DelNames(drop)
 	if keepTE {
-		return f.Add("TE", "trailers")
+		f.AddLine(teTrailers)
 	}
 	return nil
 }
 
-func checkOption(option []byte, before int) error {
+// options returns the tracked names that Connection lists, and how many other
+// options it has.
+func (f *Fields) options() (named NameSet, others int, err error) {
+	n := 0
+	for i := f.next(NameConnection, 0); i >= 0; i = f.next(NameConnection, i+1) {
+		for m, rest, more := nextMember(f.valueOf(&f.lines[i])); more; m, rest, more = nextMember(rest) {
+			id := NameOf(m)
+			if err := checkOption(id, m, n); err != nil {
+				return 0, 0, err
+			}
+			if id.tracked() {
+				named |= id.set()
+			} else {
+				others++
+			}
+			n++
+		}
+	}
+	return named, others, nil
+}
+
+// delNamed removes the fields that Connection names by one of its n options that are
+// not tracked names. options has found them good.
+func (f *Fields) delNamed(n int) {
+	var list [maxConnectionOptions][]byte
+	named := list[:0]
+	for i := f.next(NameConnection, 0); i >= 0; i = f.next(NameConnection, i+1) {
+		for m, rest, more := nextMember(f.valueOf(&f.lines[i])); more; m, rest, more = nextMember(rest) {
+			if !NameOf(m).tracked() {
+				named = append(named, m)
+			}
+		}
+	}
+	f.DelFunc(func(name, _ []byte) bool { return anyFold(named[:n], name) })
+}
+
+func checkOption(id Name, option []byte, before int) error {
 	if before == maxConnectionOptions {
 		return refuse(400, "Connection names more than 32 options")
 	}
-	if !ValidName(option) {
+	if id == NameOther && !ValidName(option) {
 		return refuse(400, "Connection is not a list of tokens")
 	}
-	if _, ok := endToEnd.find(option); ok {
+	if id.set()&endToEndSet != 0 {
 		return refuse(400, "Connection names a field that is meant for all recipients")
 	}
 	return nil
@@ -105,8 +116,8 @@ func anyFold(list [][]byte, name []byte) bool {
 }
 
 func wantsTrailers(f *Fields) bool {
-	for i := f.find("te", 0); i >= 0; i = f.find("te", i+1) {
-		for m, rest, more := nextMember(f.value(f.lines[i])); more; m, rest, more = nextMember(rest) {
+	for i := f.next(NameTE, 0); i >= 0; i = f.next(NameTE, i+1) {
+		for m, rest, more := nextMember(f.valueOf(&f.lines[i])); more; m, rest, more = nextMember(rest) {
 			if EqualFold(m, "trailers") {
 				return true
 			}
@@ -115,24 +126,6 @@ func wantsTrailers(f *Fields) bool {
 	return false
 }
 
-// notInTrailers are fields that RFC 9110 section 6.5.1 keeps out of trailer sections:
-// framing, routing, request modifiers, authentication, response control, and how the
-// content is to be processed. They come when all decisions have been made already.
-var notInTrailers = nameSet(
-	"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer",
-	"transfer-encoding", "upgrade",
-	"forwarded", "max-forwards", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
-	"cache-control", "expect", "if-match", "if-modified-since", "if-none-match", "if-range",
-	"if-unmodified-since", "pragma", "range",
-	"authorization", "cookie", "origin", "proxy-authenticate", "proxy-authorization", "set-cookie",
-	"www-authenticate",
-	"age", "date", "expires", "location", "refresh", "retry-after", "vary", "warning",
-	"content-encoding", "content-location", "content-range", "content-type",
-)
-
 // ForbiddenTrailer reports whether a field with that name must not be in a trailer
 // section (RFC 9110 section 6.5.1).
-func ForbiddenTrailer(name []byte) bool {
-	_, ok := notInTrailers.find(name)
-	return ok
-}
+func ForbiddenTrailer(name []byte) bool { return NameOf(name).ForbiddenInTrailers() }

@@ -1,72 +1,273 @@
 package h1
 
-// Names that appear in most messages, lower case. What is listed here is turned into
-// a string without an allocation.
-var commonNames = nameSet(
-	"accept", "accept-charset", "accept-encoding", "accept-language", "accept-ranges",
-	"access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
-	"access-control-allow-origin", "access-control-expose-headers", "access-control-max-age",
-	"access-control-request-headers", "access-control-request-method", "age", "allow", "alt-svc",
-	"authorization", "cache-control", "cf-ray", "connection", "content-disposition", "content-encoding",
-	"content-language", "content-length", "content-location", "content-range", "content-security-policy",
-	"content-type", "cookie", "date", "dnt", "early-data", "etag", "expect", "expires", "forwarded", "from",
-	"grpc-accept-encoding", "grpc-encoding", "grpc-message", "grpc-status", "grpc-timeout", "host",
-	"if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive",
-	"last-modified", "link", "location", "max-forwards", "origin", "permissions-policy", "pragma", "priority",
-	"proxy-authenticate", "proxy-authorization", "proxy-connection", "proxy-status", "range", "referer",
-	"referrer-policy", "refresh", "retry-after", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform",
-	"sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user", "server", "server-timing",
-	"set-cookie", "strict-transport-security", "te", "traceparent", "tracestate", "trailer",
-	"transfer-encoding", "upgrade", "upgrade-insecure-requests", "user-agent", "vary", "via",
-	"www-authenticate", "x-content-type-options", "x-correlation-id", "x-forwarded-for", "x-forwarded-host",
-	"x-forwarded-proto", "x-frame-options", "x-powered-by", "x-real-ip", "x-request-id", "x-requested-with",
-	"x-xss-protection",
+import (
+	"encoding/binary"
+	"unsafe"
 )
 
-// A names is a set of lower-case names, looked up in any case without allocating and
-// without lower-casing first: a hash table with open addressing, filled once. A map
-// costs three times as much, for each field of each message.
-type names [1 << nameBits]string
+// A Name is a field name in common use as a small number. Fields finds it once for
+// each line, when it is parsed or added; whoever asks for a name then compares
+// numbers. Names below 64 are in the set of what is present, so that asking for one
+// that is not there is a single test. The zero Name stands for all other names.
+// Numbers may change between versions of this program: they are for its memory only.
+type Name uint8
 
-const nameBits = 8
+// The names that this program asks for. More have a number (see nameList), which is
+// for tables that are indexed by it.
+const (
+	NameOther Name = iota // none of those that have a number
 
-func nameSet(list ...string) *names {
-	t := new(names)
-	for _, n := range list {
-		i := slotOf([]byte(n))
-		for t[i] != "" {
-			i = (i + 1) % len(t)
+	NameConnection
+	NameKeepAlive
+	NameProxyConnection
+	NameTE
+	NameTransferEncoding
+	NameUpgrade
+	NameContentLength
+	NameTrailer
+	NameHost
+	NameExpect
+	NameDate
+	NameServer
+	NameContentType
+	NameUserAgent
+	NameReferer
+	NameXRequestID
+	NameVia
+	NameMaxForwards
+	NameForwarded
+	NameXForwardedFor
+	NameXForwardedHost
+	NameXForwardedPort
+	NameXForwardedProto
+	NameXRealIP
+	NameCookie
+	NameSetCookie
+	NameAuthorization
+	NamePriority
+	NameProxyStatus
+	NameSecWebSocketKey
+	NameSecWebSocketAccept
+	nameClose // what Connection says most often: it names no field, but it could
+	nameCacheControl
+	nameContentEncoding
+	nameContentRange
+	nameLocation
+	nameOrigin
+	nameRange
+
+	lastTracked // names below are in Fields.present
+)
+
+// What the rules say of a name.
+const (
+	// hop: for this connection only (RFC 9110 section 7.6.1).
+	hop = 1 << iota
+	// endToEnd: must not be named in Connection, since it is meant for all
+	// recipients (RFC 9110 section 7.6.1). Dropping one because a client says so
+	// would change framing, routing, identity or loop detection.
+	endToEnd
+	// noTrailer: RFC 9110 section 6.5.1 keeps it out of trailer sections: framing,
+	// routing, request modifiers, authentication, response control, and how the
+	// content is to be processed. It would come when all is decided.
+	noTrailer
+)
+
+type nameInfo struct {
+	text  string // as it is usually written
+	rules uint8
+}
+
+// nameList holds the names in most messages. What is here is turned into a string
+// in lower case without an allocation.
+var nameList = [...]nameInfo{
+	NameConnection:         {"Connection", hop | noTrailer},
+	NameKeepAlive:          {"Keep-Alive", hop | noTrailer},
+	NameProxyConnection:    {"Proxy-Connection", hop | noTrailer},
+	NameTE:                 {"TE", hop | noTrailer},
+	NameTransferEncoding:   {"Transfer-Encoding", hop | endToEnd | noTrailer},
+	NameUpgrade:            {"Upgrade", hop | noTrailer},
+	NameContentLength:      {"Content-Length", endToEnd | noTrailer},
+	NameTrailer:            {"Trailer", endToEnd | noTrailer},
+	NameHost:               {"Host", endToEnd | noTrailer},
+	NameExpect:             {"Expect", endToEnd | noTrailer},
+	NameDate:               {"Date", noTrailer},
+	NameServer:             {"Server", 0},
+	NameContentType:        {"Content-Type", endToEnd | noTrailer},
+	NameUserAgent:          {"User-Agent", 0},
+	NameReferer:            {"Referer", 0},
+	NameXRequestID:         {"X-Request-Id", 0},
+	NameVia:                {"Via", endToEnd | noTrailer},
+	NameMaxForwards:        {"Max-Forwards", endToEnd | noTrailer},
+	NameForwarded:          {"Forwarded", endToEnd | noTrailer},
+	NameXForwardedFor:      {"X-Forwarded-For", endToEnd | noTrailer},
+	NameXForwardedHost:     {"X-Forwarded-Host", endToEnd | noTrailer},
+	NameXForwardedPort:     {"X-Forwarded-Port", 0},
+	NameXForwardedProto:    {"X-Forwarded-Proto", endToEnd | noTrailer},
+	NameXRealIP:            {"X-Real-IP", endToEnd | noTrailer},
+	NameCookie:             {"Cookie", endToEnd | noTrailer},
+	NameSetCookie:          {"Set-Cookie", endToEnd | noTrailer},
+	NameAuthorization:      {"Authorization", endToEnd | noTrailer},
+	NamePriority:           {"Priority", 0},
+	NameProxyStatus:        {"Proxy-Status", 0},
+	NameSecWebSocketKey:    {"Sec-WebSocket-Key", 0},
+	NameSecWebSocketAccept: {"Sec-WebSocket-Accept", 0},
+	nameClose:              {"Close", 0},
+	nameCacheControl:       {"Cache-Control", endToEnd | noTrailer},
+	nameContentEncoding:    {"Content-Encoding", endToEnd | noTrailer},
+	nameContentRange:       {"Content-Range", endToEnd | noTrailer},
+	nameLocation:           {"Location", endToEnd | noTrailer},
+	nameOrigin:             {"Origin", endToEnd | noTrailer},
+	nameRange:              {"Range", endToEnd | noTrailer},
+
+	lastTracked: {"Accept", 0}, {"Accept-Charset", 0}, {"Accept-Encoding", 0}, {"Accept-Language", 0}, {"Accept-Ranges", 0},
+	{"Access-Control-Allow-Credentials", 0}, {"Access-Control-Allow-Headers", 0}, {"Access-Control-Allow-Methods", 0},
+	{"Access-Control-Allow-Origin", 0}, {"Access-Control-Expose-Headers", 0}, {"Access-Control-Max-Age", 0},
+	{"Access-Control-Request-Headers", 0}, {"Access-Control-Request-Method", 0}, {"Age", noTrailer}, {"Allow", 0}, {"Alt-Svc", 0},
+	{"CF-Ray", 0}, {"Content-Disposition", 0}, {"Content-Language", 0}, {"Content-Location", noTrailer},
+	{"Content-Security-Policy", 0}, {"DNT", 0}, {"Early-Data", 0}, {"ETag", 0}, {"Expires", noTrailer}, {"From", 0},
+	{"Grpc-Accept-Encoding", 0}, {"Grpc-Encoding", 0}, {"Grpc-Message", 0}, {"Grpc-Status", 0}, {"Grpc-Timeout", 0},
+	{"If-Match", noTrailer}, {"If-Modified-Since", noTrailer}, {"If-None-Match", noTrailer}, {"If-Range", noTrailer},
+	{"If-Unmodified-Since", noTrailer}, {"Last-Modified", 0}, {"Link", 0}, {"Permissions-Policy", 0}, {"Pragma", noTrailer},
+	{"Proxy-Authenticate", noTrailer}, {"Proxy-Authorization", noTrailer}, {"Referrer-Policy", 0}, {"Refresh", noTrailer},
+	{"Retry-After", noTrailer}, {"Sec-CH-UA", 0}, {"Sec-CH-UA-Mobile", 0}, {"Sec-CH-UA-Platform", 0}, {"Sec-Fetch-Dest", 0},
+	{"Sec-Fetch-Mode", 0}, {"Sec-Fetch-Site", 0}, {"Sec-Fetch-User", 0}, {"Sec-WebSocket-Extensions", 0},
+	{"Sec-WebSocket-Protocol", 0}, {"Sec-WebSocket-Version", 0}, {"Server-Timing", 0}, {"Strict-Transport-Security", 0},
+	{"Traceparent", 0}, {"Tracestate", 0}, {"Upgrade-Insecure-Requests", 0}, {"Vary", noTrailer}, {"Warning", noTrailer},
+	{"WWW-Authenticate", noTrailer}, {"X-Content-Type-Options", 0}, {"X-Correlation-Id", 0}, {"X-Frame-Options", 0},
+	{"X-Powered-By", 0}, {"X-Requested-With", 0}, {"X-XSS-Protection", 0},
+}
+
+// NumNames is the number of Names; every Name is below it.
+const NumNames = len(nameList)
+
+// names is how a Name is found: by a hash of its length, its first and its last
+// eight letters, which is perfect for the names in nameList.
+var names = func() (t struct {
+	slots [nameSlots]Name
+	keys  [NumNames]nameKey
+	lower [NumNames]string
+}) {
+	for i, info := range nameList {
+		if info.text == "" {
+			continue
 		}
-		t[i] = n
+		text := []byte(info.text)
+		key, _ := keyOf(text)
+		t.slots[key.slot()] = Name(i)
+		t.keys[i] = key
+		t.lower[i] = string(AppendLower(nil, text))
 	}
 	return t
+}()
+
+const (
+	nameBits  = 9
+	nameSlots = 1 << nameBits
+)
+
+// A nameKey is a name of up to 16 letters, or the ends of a longer one, in lower
+// case.
+type nameKey struct {
+	first, last uint64
+	length      int
 }
 
-// slotOf mixes the length and three letters, which tell names apart well enough.
-func slotOf(name []byte) int {
-	n := len(name)
-	if n == 0 {
-		return 0
+// nameFactor gives each name a slot of its own. It was found by trying; the test that
+// checks it says another one when names were added.
+const nameFactor = 0x9d8d6ade2c531405
+
+func (k nameKey) slot() int { return k.slotBy(nameFactor) }
+
+func (k nameKey) slotBy(factor uint64) int {
+	return int((k.first ^ k.last<<7 ^ uint64(k.length)) * factor >> (64 - nameBits))
+}
+
+// keyOf folds the case by setting a bit. That is exact where a byte has that bit or
+// is a letter: letters are the only tokens with 0x40 that differ in nothing else
+// from a letter. ok is false when a byte has neither 0x20 nor 0x40, as control
+// characters do: with the bit set they would look like digits and the hyphen.
+func keyOf(name []byte) (k nameKey, ok bool) {
+	const fold, upper = 0x2020202020202020, 0x4040404040404040
+	var first, last uint64
+	switch n := len(name); {
+	case n >= 8:
+		first, last = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
+	case n >= 4:
+		first = uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
+		last = first
+	case n >= 2:
+		first = uint64(name[0]) | uint64(name[1])<<8 | uint64(name[n-1])<<16 | 'a'*0x0101010101000000
+		last = first
+	default:
+		return k, false
 	}
-	h := uint32(lower[name[0]]) | uint32(lower[name[n/2]])<<8 | uint32(lower[name[n-1]])<<16 | uint32(n)<<24
-	return int(h * 0x9e3779b1 >> (32 - nameBits))
+	ok = (first|first<<1)&(last|last<<1)&upper == upper
+	return nameKey{first | fold, last | fold, len(name)}, ok
 }
 
-// find returns the one string of the set for name.
-func (t *names) find(name []byte) (string, bool) {
-	for i := slotOf(name); t[i] != ""; i = (i + 1) % len(t) {
-		if EqualFold(name, t[i]) {
-			return t[i], true
+// NameOf returns the number of name, in any case; NameOther when it has none.
+func NameOf(name []byte) Name {
+	key, ok := keyOf(name)
+	if !ok {
+		return NameOther
+	}
+	id := names.slots[key.slot()]
+	if names.keys[id] != key || len(name) > 16 && !EqualFold(name[8:len(name)-8], names.lower[id][8:len(name)-8]) {
+		return NameOther
+	}
+	return id
+}
+
+// NameOfString is NameOf for strings.
+func NameOfString(name string) Name { return NameOf(bytesOf(name)) }
+
+// bytesOf returns the bytes of s without copying them. They must not be written to.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// String returns the name in lower case, "" for NameOther. It does not allocate.
+func (n Name) String() string { return names.lower[n] }
+
+// ForbiddenInTrailers reports whether a field with that name must not be in a
+// trailer section (RFC 9110 section 6.5.1).
+func (n Name) ForbiddenInTrailers() bool { return nameList[n].rules&noTrailer != 0 }
+
+// A NameSet is a set of Names. Those from 64 on, and NameOther, are one member.
+type NameSet uint64
+
+// SetOf returns the set of some of the constants of this package.
+func SetOf(list ...Name) (s NameSet) {
+	for _, n := range list {
+		s |= n.set()
+	}
+	return s
+}
+
+func (n Name) set() NameSet {
+	if n >= lastTracked {
+		n = NameOther
+	}
+	return 1 << (n & 63)
+}
+
+// tracked reports whether n is told apart from all others in a NameSet.
+func (n Name) tracked() bool { return n > NameOther && n < lastTracked }
+
+// withRule returns the tracked names that rule says something of.
+func withRule(rule uint8) (s NameSet) {
+	for n := NameOther + 1; n < lastTracked; n++ {
+		if nameList[n].rules&rule != 0 {
+			s |= n.set()
 		}
 	}
-	return "", false
+	return s
 }
 
 // LowerName returns name in lower case as a string that is valid for ever, without an
 // allocation for the field names in common use.
 func LowerName(name []byte) string {
-	if s, ok := commonNames.find(name); ok {
-		return s
+	if id := NameOf(name); id != NameOther {
+		return names.lower[id]
 	}
 	return string(AppendLower(make([]byte, 0, len(name)), name))
 }

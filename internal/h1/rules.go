@@ -3,6 +3,7 @@ package h1
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 )
 
@@ -92,6 +93,13 @@ func ValidTarget(b []byte) bool { return len(b) > 0 && allIn(b, isTarget) }
 // grammar: no empty host (RFC 9110 section 4.2.1), no empty port, no sub-delims
 // (a comma or semicolon in Host is a list to some readers), no zone, no IPvFuture.
 func ValidHost(b []byte) bool {
+	i := 0
+	for i < len(b) && class[b[i]]&isHost != 0 {
+		i++
+	}
+	if i > 0 && (i == len(b) || b[i] == ':') { // most are a plain name
+		return i == len(b) || validPort(b[i+1:])
+	}
 	host, port, hasPort := splitHostPort(b)
 	if hasPort && !validPort(port) {
 		return false
@@ -167,34 +175,52 @@ func trimOWS(b []byte) []byte {
 	return b
 }
 
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// zeros sets the high bit of the lowest byte of w that is 0. Bits above that one
+// mean nothing; no bit is set when no byte is 0.
+func zeros(w uint64) uint64 { return (w - ones) &^ w & highs }
+
 // scanValue returns the index of the first byte at or after i that a value cannot
 // hold, or len(b). Most bytes of a head are in values, so it looks at eight at a
-// time and asks the table only about words that may hold a control character.
+// time.
 func scanValue(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
-	for ; i+8 <= len(b); i += 8 {
+	for i+8 <= len(b) {
 		w := binary.LittleEndian.Uint64(b[i:])
-		del := w ^ 0x7f*ones
-		below := (w - 0x20*ones) &^ w // high bit where a byte is under 0x20
-		zero := (del - ones) &^ del   // high bit where a byte is 0x7f
-		if (below|zero)&highs == 0 {
+		// The lowest bit set is that of a byte under 0x20 or of a 0x7f.
+		bad := (w-0x20*ones)&^w&highs | zeros(w^0x7f*ones)
+		if bad == 0 {
+			i += 8
 			continue
 		}
-		for j := i; j < i+8; j++ {
-			if class[b[j]]&isValue == 0 {
-				return j
-			}
+		i += bits.TrailingZeros64(bad) / 8
+		if b[i] != '\t' {
+			return i
+		}
+		i++
+	}
+	for i < len(b) && class[b[i]]&isValue != 0 {
+		i++
+	}
+	return i
+}
+
+// indexColon returns the index of the first colon at or after i, or -1.
+func indexColon(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		if at := zeros(binary.LittleEndian.Uint64(b[i:]) ^ ':'*ones); at != 0 {
+			return i + bits.TrailingZeros64(at)/8
 		}
 	}
 	for ; i < len(b); i++ {
-		if class[b[i]]&isValue == 0 {
+		if b[i] == ':' {
 			return i
 		}
 	}
-	return i
+	return -1
 }
 
 // EqualFold reports whether a equals lower when ASCII case is ignored. lower must be

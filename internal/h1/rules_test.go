@@ -88,26 +88,3 @@ func TestReasonPhrases(t *testing.T) {
 		}
 	}
 }
-
-func TestEveryListedNameIsFoundInAnyCase(t *testing.T) {
-	for _, set := range []*names{commonNames, endToEnd, notInTrailers} {
-		found := 0
-		for _, name := range set {
-			if name == "" {
-				continue
-			}
-			found++
-			upper := bytes.ToUpper([]byte(name))
-			if s, ok := set.find(upper); !ok || s != name || !ValidName([]byte(name)) || strings.ToLower(name) != name {
-				t.Errorf("%s is not found, or not a lower-case name", name)
-			}
-			if _, ok := set.find(append(upper, 'x')); ok {
-				t.Errorf("%sx is found", name)
-			}
-		}
-		// An empty slot ends every search.
-		if found > len(set)/2 {
-			t.Errorf("%d names in %d slots", found, len(set))
-		}
-	}
-}

@@ -93,24 +93,22 @@ func (h *RequestHead) splitURI(t []byte, from int) *ProtocolError {
 	return nil
 }
 
+var setHost = SetOf(NameHost)
+
 // checkHost holds a parsed head against RFC 9112 section 3.2: an HTTP/1.1 request
 // has exactly one Host, an HTTP/1.0 one at most one; it is valid, and the same as the
 // authority of the target. RFC 9112 would let the target win over a different Host:
 // whoever routes by the other one is fooled, so the two must agree.
 func (h *RequestHead) checkHost() *ProtocolError {
-	n, at := 0, 0
-	for i := h.Fields.find("host", 0); i >= 0; i = h.Fields.find("host", i+1) {
-		n, at = n+1, i
-	}
+	host, ok := h.Fields.Value(NameHost)
 	switch {
-	case n > 1:
+	case h.Fields.repeated&setHost != 0:
 		return refuse(400, "more than one Host")
-	case n == 0 && h.http10:
+	case !ok && h.http10:
 		return nil
-	case n == 0:
+	case !ok:
 		return refuse(400, "no Host")
 	}
-	_, host := h.Fields.At(at)
 	if !ValidHost(host) {
 		return refuse(400, "Host is not a host and an optional port")
 	}

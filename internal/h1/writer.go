@@ -27,19 +27,34 @@ func AppendResponseHead(dst []byte, h *ResponseHead) []byte {
 		dst = append(dst, "HTTP/1.1 500 Internal Server Error\r\n"...)
 		return append(appendFields(dst, &h.Fields), "\r\n"...)
 	}
-	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(h.status), 10)
-	dst = append(dst, ' ')
+	line := [...]byte{'H', 'T', 'T', 'P', '/', '1', '.', '1', ' ', digit(h.status / 100), digit(h.status / 10), digit(h.status), ' '}
+	dst = append(dst, line[:]...)
 	dst = append(dst, h.reason...)
 	dst = append(dst, "\r\n"...)
 	return append(appendFields(dst, &h.Fields), "\r\n"...)
 }
 
+func digit(n int) byte { return byte('0' + n%10) }
+
+// appendFields appends the lines of f, those that stand beside each other in its
+// buffer in one piece.
 func appendFields(dst []byte, f *Fields) []byte {
-	for _, l := range f.lines {
-		dst = appendField(dst, f.name(l), f.value(l))
+	from, to := uint32(0), uint32(0)
+	for i := range f.lines {
+		l := &f.lines[i]
+		if l.plain && l.nameAt == to {
+			to = l.end()
+			continue
+		}
+		dst = append(dst, f.buf[from:to]...)
+		if l.plain {
+			from, to = l.nameAt, l.end()
+			continue
+		}
+		dst = appendField(dst, f.nameOf(l), f.valueOf(l))
+		from, to = 0, 0
 	}
-	return dst
+	return append(dst, f.buf[from:to]...)
 }
 
 func appendField(dst, name, value []byte) []byte {
@@ -75,9 +90,9 @@ func AppendChunk(dst, data []byte) []byte {
 func AppendLastChunk(dst []byte, trailers *Fields) []byte {
 	dst = append(dst, "0\r\n"...)
 	if trailers != nil {
-		for _, l := range trailers.lines {
-			if name := trailers.name(l); !ForbiddenTrailer(name) {
-				dst = appendField(dst, name, trailers.value(l))
+		for i := range trailers.lines {
+			if l := &trailers.lines[i]; !l.name.ForbiddenInTrailers() {
+				dst = appendField(dst, trailers.nameOf(l), trailers.valueOf(l))
 			}
 		}
 	}
