@@ -76,6 +76,18 @@ func (s *Server) ServeSession(ctx context.Context, conn net.Conn, sess *pitag.Se
 	return r
 }
 
+// StartSession serves conn as ServeSession does, without waiting for its end: it
+// calls over then, from another goroutine.
+func (s *Server) StartSession(conn net.Conn, sess *pitag.Session, over func(*pitag.SessionRecord)) {
+	ss := newSession(s, conn, sess)
+	s.add(ss)
+	go func() {
+		r := ss.run()
+		s.remove(ss)
+		over(r)
+	}()
+}
+
 func (s *Server) add(ss *Session) {
 	s.mu.Lock()
 	if s.sessions == nil {

@@ -94,13 +94,15 @@ const (
 	ReasonPanic            Reason = "panic"             // a fault of ours; err has the stack
 )
 
-// A Handler takes over connections. Its methods are called from one goroutine
-// per connection and must be safe for concurrent use.
+// A Handler takes over connections. Its methods are called from a goroutine
+// of each connection and must be safe for concurrent use.
 type Handler interface {
-	// ServeConn serves conn until it ends; it owns and closes conn. The
-	// connection counts against the limits until ServeConn returns. A panic is
-	// the Handler's to recover.
-	ServeConn(conn net.Conn, info *Info)
+	// ServeConn serves conn; it owns and closes conn. It may return before conn
+	// has ended, and should when others do the work: its goroutine's stack has
+	// grown in the handshake. done must be called once, when conn has ended: the
+	// connection counts against the limits until then. A panic is the Handler's
+	// to recover.
+	ServeConn(conn net.Conn, info *Info, done func())
 	// Refused reports a connection that was closed before it could be served.
 	// err is the detail and may be nil.
 	Refused(info *Info, reason Reason, err error)

@@ -14,25 +14,28 @@ import (
 
 var errAborted = errors.New("the frontend was told to abort")
 
-// handle takes one accepted connection as far as a protocol, gives it to the
-// Handler and counts it out when that returns.
+// handle takes one accepted connection as far as a protocol, and gives it to the
+// Handler, who has it counted out when it ends.
 func (f *Frontend) handle(c net.Conn, l *ListenerConfig, now time.Time) {
-	defer f.conns.Done()
 	info := &Info{Listener: l.Name, Client: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr()), Accepted: now}
 	if err := f.admission.enter(c, info.Client.Addr()); err != nil {
 		abortConn(c)
 		f.handler.Refused(info, ReasonLimit, err)
+		f.conns.Done()
 		return
 	}
-	defer f.admission.leave(c, info.Client.Addr())
-
+	done := func() {
+		f.admission.leave(c, info.Client.Addr())
+		f.conns.Done()
+	}
 	served, reason, err := f.identify(c, l, info)
 	if reason != "" {
 		c.Close()
 		f.handler.Refused(info, reason, err)
+		done()
 		return
 	}
-	f.handler.ServeConn(served, info)
+	f.handler.ServeConn(served, info, done)
 }
 
 // identify finds out what c speaks and returns the connection to serve. A

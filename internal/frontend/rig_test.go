@@ -34,7 +34,8 @@ type refusal struct {
 
 func newRecorder() *recorder { return &recorder{changed: make(chan struct{}, 10000)} }
 
-func (r *recorder) ServeConn(c net.Conn, info *Info) {
+func (r *recorder) ServeConn(c net.Conn, info *Info, done func()) {
+	defer done()
 	r.mu.Lock()
 	r.served = append(r.served, info)
 	r.mu.Unlock()

@@ -181,7 +181,7 @@ func TestAPanicInAConnectionEndsOnlyThatOne(t *testing.T) {
 	client, server := net.Pipe()
 	client.Close()
 	r.h2c = nil
-	r.ServeConn(server, &frontend.Info{Protocol: frontend.ProtoH2C, Listener: ListenerPlain, Accepted: time.Now()})
+	r.ServeConn(server, &frontend.Info{Protocol: frontend.ProtoH2C, Listener: ListenerPlain, Accepted: time.Now()}, func() {})
 	if n := r.panics.Load(); n != 1 {
 		t.Errorf("%d panics counted", n)
 	}

@@ -15,22 +15,28 @@ import (
 
 // ServeConn serves one client connection from the moment its protocol is known
 // to its end. It implements frontend.Handler.
-func (g *Gateway) ServeConn(conn net.Conn, info *frontend.Info) {
+func (g *Gateway) ServeConn(conn net.Conn, info *frontend.Info, done func()) {
 	if info.TLS != nil {
 		g.sinks.metrics.TLSHandshake(info.TLS.Version, info.TLS.DidResume, metrics.HandshakeOK)
 	}
 	s := g.newSession(info)
 	g.registry.add(s)
 	g.sinks.opened(s)
-	rec := g.serve(conn, s)
-	g.registry.remove(s)
-	g.sinks.closed(rec)
-	g.logClosed(rec)
+	over := func(rec *pitag.SessionRecord) {
+		g.registry.remove(s)
+		g.sinks.closed(rec)
+		g.logClosed(rec)
+		done()
+	}
+	if rec := g.serve(conn, s, over); rec != nil {
+		over(rec)
+	}
 }
 
-// serve runs the protocol. A panic that nothing below has recovered ends this
-// connection and no other.
-func (g *Gateway) serve(conn net.Conn, s *pitag.Session) (rec *pitag.SessionRecord) {
+// serve runs the protocol; over is called at its end. The record is nil when
+// that is in goroutines of its own, as with HTTP/2, which then call over. A
+// panic that nothing below has recovered ends this connection and no other.
+func (g *Gateway) serve(conn net.Conn, s *pitag.Session, over func(*pitag.SessionRecord)) (rec *pitag.SessionRecord) {
 	defer func() {
 		if p := recover(); p != nil {
 			g.panics.Add(1)
@@ -42,10 +48,16 @@ func (g *Gateway) serve(conn net.Conn, s *pitag.Session) (rec *pitag.SessionReco
 	}()
 	switch s.Identity.Tag {
 	case pitag.TagH2:
-		return g.h2.ServeSession(context.Background(), conn, s)
+		g.h2.StartSession(conn, s, over)
+		return nil
 	case pitag.TagH2C:
-		return g.h2c.ServeSession(context.Background(), conn, s)
+		g.h2c.StartSession(conn, s, over)
+		return nil
 	}
+	return g.serveHTTP1(conn, s)
+}
+
+func (g *Gateway) serveHTTP1(conn net.Conn, s *pitag.Session) *pitag.SessionRecord {
 	g.memory.Add(http1Cost)
 	defer g.memory.Add(-http1Cost)
 	return g.machine.ServeConn(context.Background(), conn, s)
