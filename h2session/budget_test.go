@@ -330,7 +330,7 @@ func (b *bench) WantAlive() {
 	b.srv.mu.Lock()
 	defer b.srv.mu.Unlock()
 	for s := range b.srv.sessions {
-		s.mu.Lock()
+		s.lock()
 		if s.m.phase == closing {
 			b.t.Errorf("the session is closing: %v", s.m.cause)
 		}

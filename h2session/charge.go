@@ -20,8 +20,9 @@ func (s *Session) chargeBlock(f *frame) error {
 	if !short && past <= 0 {
 		return nil
 	}
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
+	s.take()
 	if short {
 		if err := s.m.spend(FloodContinuation, 1, s.in.now); err != nil {
 			return err
@@ -37,7 +38,7 @@ func (s *Session) chargeBlock(f *frame) error {
 // limit is not kept in any mode.
 func (s *Session) blockError(err error) error {
 	if errors.Is(err, hpack.ErrStringLength) {
-		s.mu.Lock()
+		s.lock()
 		defer s.unlock()
 		s.m.count.floods[FloodHeaderBytes]++
 		s.m.passed |= 1 << FloodHeaderBytes

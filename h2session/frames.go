@@ -35,8 +35,11 @@ func (s *Session) readPreface() error {
 
 // recvFrame acts on one frame.
 func (s *Session) recvFrame(f *frame) error {
-	if err := s.admit(f); err != nil {
-		return err
+	switch f.typ {
+	case http2.FrameData, http2.FrameHeaders, http2.FrameContinuation:
+		if err := s.admit(f); err != nil {
+			return err
+		}
 	}
 	switch f.typ {
 	case http2.FrameData:
@@ -44,18 +47,36 @@ func (s *Session) recvFrame(f *frame) error {
 	case http2.FrameHeaders:
 		return s.onHeaders(f)
 	case http2.FrameContinuation:
-		return s.onContinuation(f)
+		return s.onFragment(f)
 	}
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
+	if err := s.admitted(f); err != nil {
+		return err
+	}
 	return s.onControl(f)
 }
 
 // admit counts the frame, holds the reader back while too many answers wait for
-// the client to read them, and checks the order of frames.
+// the client to read them, and checks the order of frames. The frames of
+// requests are taken without the lock; the round that judges them counts them.
 func (s *Session) admit(f *frame) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if f.typ <= http2.FrameHeaders && !s.held.Load() {
+		s.taken[f.typ]++
+		return s.inOrder(f)
+	}
+	s.lock()
+	defer s.unlock()
+	return s.admitted(f)
+}
+
+// holds reports whether frames have to be looked at with the lock held before
+// they are taken: the session is closing, or the reader has to wait.
+func (m *machine) holds() bool { return m.phase == closing || len(m.ctrl) > maxControl }
+
+// admitted is admit with the lock held.
+func (s *Session) admitted(f *frame) error {
+	s.take()
 	m := s.m
 	if len(m.ctrl) > maxControl && m.phase != closing {
 		if err := m.spend(FloodQueued, 1, s.in.now); err != nil {
@@ -69,8 +90,13 @@ func (s *Session) admit(f *frame) error {
 		return errClosing
 	}
 	m.count.frameIn(f.typ)
+	return s.inOrder(f)
+}
+
+// inOrder checks what is the read loop's to know.
+func (s *Session) inOrder(f *frame) error {
 	switch {
-	case !m.settingsSeen && (f.typ != http2.FrameSettings || f.flags.Has(http2.FlagSettingsAck)):
+	case !s.m.settingsSeen && (f.typ != http2.FrameSettings || f.flags.Has(http2.FlagSettingsAck)):
 		return connError(codeProtocol, "the first frame is not SETTINGS")
 	case s.block.id != 0 && (f.typ != http2.FrameContinuation || f.id != s.block.id):
 		return connError(codeProtocol, "a header block is interrupted")
@@ -98,8 +124,9 @@ func (s *Session) onData(f *frame) error {
 }
 
 func (s *Session) judgeData(id uint32, length, data int, end bool) (*stream, error) {
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
+	s.take()
 	if err := s.m.chargeData(data, end, s.in.now); err != nil {
 		return nil, err
 	}
@@ -125,10 +152,6 @@ func (s *Session) onHeaders(f *frame) error {
 	return s.onFragment(f)
 }
 
-func (s *Session) onContinuation(f *frame) error {
-	return s.onFragment(f)
-}
-
 func (s *Session) onFragment(f *frame) error {
 	if err := s.chargeBlock(f); err != nil {
 		return err
@@ -140,7 +163,8 @@ func (s *Session) onFragment(f *frame) error {
 		return s.endBlock()
 	}
 	s.block.hold(&s.account, s.block.bytes+s.block.size)
-	s.mu.Lock()
+	s.lock()
+	s.take()
 	if s.m.headSince.IsZero() {
 		s.m.headSince = s.in.now
 		s.m.remind(s.in.now, s.cfg.headTimeout())

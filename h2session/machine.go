@@ -143,7 +143,7 @@ func (m *machine) recycle(st *stream) {
 // finish closes a stream that ended in both directions: its slot is free.
 func (m *machine) finish(st *stream, now time.Time) {
 	m.release(st, now)
-	m.disconnect(st, op{conn: st.conn, kind: opClose})
+	m.disconnect(st, op{conn: st.link(), kind: opClose})
 }
 
 // reset closes a stream with RST_STREAM of either side. What it had received and
@@ -165,7 +165,7 @@ func (m *machine) reset(st *stream, code Code, by Initiator, why vconn.Reason, n
 	if st.live || st.opening {
 		st.zombie = true
 		m.zombies++
-		m.disconnect(st, op{conn: st.conn, kind: opReset, code: code, why: why})
+		m.disconnect(st, op{conn: st.link(), kind: opReset, code: code, why: why})
 	}
 }
 

@@ -210,7 +210,7 @@ func (w *walk) rest() {
 	w.srv.mu.Lock()
 	defer w.srv.mu.Unlock()
 	for s := range w.srv.sessions {
-		s.mu.Lock()
+		s.lock()
 		w.mu.Lock()
 		w.compare(s.m)
 		w.mu.Unlock()

@@ -154,6 +154,20 @@ type frame struct {
 	payload []byte
 }
 
+// upcoming returns the type of the next frame if that is here whole, and
+// otherwise one that is greater than any.
+func (f *frameReader) upcoming() http2.FrameType {
+	const none = 0xff
+	if f.w-f.r < frameHeaderLen {
+		return none
+	}
+	h := f.buf[f.r:]
+	if n := int(h[0])<<16 | int(h[1])<<8 | int(h[2]); f.w-f.r < frameHeaderLen+n {
+		return none
+	}
+	return http2.FrameType(h[3])
+}
+
 // frame reads the next frame; its payload has at most limit bytes.
 func (f *frameReader) frame(limit int) (frame, error) {
 	h, err := f.next(frameHeaderLen)

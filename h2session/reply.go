@@ -43,8 +43,9 @@ func replyHead(status int, outcome string, size int) string {
 }
 
 func (s *Session) answer(st *stream, text string) {
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
+	s.disowned(st)
 	st.resp.src = &textSource{[]byte(text)}
 	st.resp.head = s.block.pseudo[pseudoMethod] == "HEAD"
 	st.request = requestBody{length: -1, discarded: true}

@@ -56,8 +56,9 @@ func (s *Session) forget() {
 }
 
 func (s *Session) judgeHeaders(id uint32, end bool) (*stream, headersVerdict, uint64, error) {
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
+	s.take()
 	s.m.headSince = time.Time{}
 	if err := s.m.chargeNames(s.block.noName, s.in.now); err != nil {
 		return nil, 0, 0, err
@@ -65,6 +66,7 @@ func (s *Session) judgeHeaders(id uint32, end bool) (*stream, headersVerdict, ui
 	st, verdict, err := s.m.recvHeaders(id, end, s.in.now)
 	if verdict == headersOpen {
 		st.rank = s.m.opening(id, s.block)
+		st.sess, st.opening = s, true
 	}
 	return st, verdict, s.m.opened, err
 }
@@ -83,6 +85,7 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 	if reason := s.translate(b, req); reason == refusedConnect {
 		return s.reply(st, txn, 405, outcomeRequestDenied, reason)
 	} else if reason != "" {
+		s.disown(st)
 		r := s.refusal(st.id, txn)
 		r.H2Error, r.Outcome, r.Reason = codeProtocol.String(), outcomeRequestError, reason
 		s.countRefused()
@@ -107,60 +110,84 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 // transaction may run at once, in this goroutine: it can have answered, and
 // ended, when Open returns.
 func (s *Session) connect(st *stream, txn uint64, head []byte) error {
-	end := s.connecting(st, len(head))
-	bound := s.bound(st, len(head))
-	if !end && st.request.length == 0 {
-		// Complete as HTTP/1.1, but not as HTTP/2 until END_STREAM comes.
-		st.request.hold(head[len(head)-1])
-		head = head[:len(head)-1]
-	}
-	c, err := s.connector.Open(vconn.Options{
+	o := vconn.Options{
 		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess, Request: s.words(),
-		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: bound, Meter: (*connMeter)(&s.account),
-		Head: head, Ended: end, Notes: st.resp.notes,
-	})
-	s.connected(st, c)
+		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), Meter: (*connMeter)(&s.account),
+		Head: head, Notes: st.resp.notes,
+		Events: vconn.OnReadable | vconn.OnClosed,
+	}
+	if o.Ended = s.block.end; !o.Ended {
+		o.Events |= vconn.OnConsumed
+		st.overhead = len(head) // before it can be consumed
+		if st.request.length == 0 {
+			// Complete as HTTP/1.1, but not as HTTP/2 until END_STREAM comes.
+			st.request.hold(head[len(head)-1])
+			o.Head = head[:len(head)-1]
+		}
+	}
+	c, err := s.connector.Open(o)
 	if err != nil {
+		s.disown(st)
 		r := s.refusal(st.id, txn)
 		r.H2Error, r.Outcome, r.Reason = codeInternal.String(), outcomeInternal, err.Error()
 		s.countRefused()
 		s.refuse(r)
 		return streamError(st.id, codeInternal, "no virtual connection")
 	}
+	st.conn, st.resp.src = c, c
+	s.opened = st
 	return nil
 }
 
-// connecting readies st for what its observer may be told before Open returns.
-// It reports whether the request has no body.
-func (s *Session) connecting(st *stream, head int) (end bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.sess, st.opening, st.overhead = s, true, head
-	return st.state != open
+// handOver is take in a round of its own, for when the next frame of a request is
+// not here yet.
+func (s *Session) handOver() {
+	s.lock()
+	defer s.unlock()
+	s.take()
 }
 
-// connected joins st and its virtual connection; nil when none could be made.
-func (s *Session) connected(st *stream, c *vconn.Conn) {
-	s.mu.Lock()
-	defer s.unlock()
+// take hands to the machine what the read loop has gathered for it since its last
+// round: the frames it has counted, and the stream it has opened. With the lock
+// held.
+func (s *Session) take() {
+	for typ, n := range s.taken {
+		s.m.count.framesIn[typ] += n
+	}
+	s.taken = [2]uint64{}
+	if st := s.opened; st != nil {
+		s.opened = nil
+		s.connected(st)
+	}
+}
+
+// connected joins st and its virtual connection. With the lock held.
+func (s *Session) connected(st *stream) {
 	m := s.m
 	st.opening = false
-	if c == nil {
-		if st.zombie {
-			st.zombie = false
-			m.zombies--
-		}
-		return
-	}
-	st.conn, st.resp.src = c, c
 	st.live = true
 	m.live++
 	s.account.add(streamCost)
 	if st.state == closed { // while Open ran, when there was nothing to reset
-		m.ops.add(op{conn: c, kind: opReset, code: codeCancel})
+		m.ops.add(op{conn: st.conn, kind: opReset, code: codeCancel})
 	}
 	if st.again {
 		m.wake(st)
+	}
+}
+
+// disown says that st gets no virtual connection.
+func (s *Session) disown(st *stream) {
+	s.lock()
+	defer s.unlock()
+	s.disowned(st)
+}
+
+func (s *Session) disowned(st *stream) {
+	st.opening = false
+	if st.zombie {
+		st.zombie = false
+		s.m.zombies--
 	}
 }
 
@@ -239,7 +266,7 @@ func (s *Session) endBody(st *stream) {
 		}
 		st.conn.CloseWrite()
 	}
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
 	s.m.ended(st, s.in.now)
 }
@@ -266,7 +293,7 @@ func (s *Session) put(st *stream, text []byte) {
 // discard gives the credit back for everything that st has received: nobody is
 // going to read it.
 func (s *Session) discard(st *stream) {
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
 	n := st.unread
 	st.unread = 0

@@ -7,7 +7,10 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/h2gw/h2gw/internal/h1"
 	"github.com/h2gw/h2gw/pitag"
@@ -30,6 +33,8 @@ type Session struct {
 	req    request
 	fields h1.Fields // trailers
 	text   []byte    // HTTP/1.1 text on its way into a virtual connection
+	opened *stream   // connected, which the machine is still to be told; nil: none
+	taken  [2]uint64 // DATA and HEADERS frames that were not counted yet, by type
 
 	// The write loop's.
 	out      puller
@@ -37,6 +42,8 @@ type Session struct {
 	written  chan struct{} // closed when the write loop has ended
 
 	account account // of what is buffered; its fields are atomic
+	inbox   inbox
+	held    atomic.Bool // no frame is to be taken as it comes; unlock keeps it
 
 	mu      sync.Mutex
 	m       *machine
@@ -44,6 +51,7 @@ type Session struct {
 	reader  sync.Cond // control frames were taken
 	settled sync.Cond // live went to zero
 	timer   *time.Timer
+	asleep  bool // the write loop waits
 	dead    bool // the connection is of no use any more
 }
 
@@ -69,6 +77,9 @@ func newSession(srv *Server, conn net.Conn, sess *pitag.Session) *Session {
 // unlock releases the lock, and then does what the machine asked for meanwhile.
 func (s *Session) unlock() {
 	m := s.m
+	if held := m.holds(); held != s.held.Load() {
+		s.held.Store(held)
+	}
 	switch {
 	case m.phase == closing:
 		s.writer.Signal()
@@ -108,7 +119,7 @@ func (s *Session) run() *pitag.SessionRecord {
 	}
 	<-s.written
 	s.conn.Close()
-	s.mu.Lock()
+	s.lock()
 	for s.m.live > 0 {
 		s.settled.Wait()
 	}
@@ -123,7 +134,7 @@ func (s *Session) run() *pitag.SessionRecord {
 // stopped ends what reading kept alive. It reports whether the session was
 // closing in order, so that the write loop still has its last words.
 func (s *Session) stopped() (orderly bool) {
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
 	orderly = s.m.phase == closing && !s.dead
 	s.dead = !orderly
@@ -153,9 +164,13 @@ func (s *Session) record() *pitag.SessionRecord {
 // last frames: closing a socket with unread bytes destroys what is in flight.
 func (s *Session) readLoop() {
 	defer s.recovered()
+	defer s.handOver()
 	err := s.readPreface()
 	for err == nil {
 		var f frame
+		if s.opened != nil && s.in.upcoming() > http2.FrameHeaders {
+			s.handOver()
+		}
 		if f, err = s.in.frame(s.cfg.maxFrameSize()); err == nil {
 			err = s.recvFrame(&f)
 		}
@@ -180,8 +195,9 @@ var errClosing = errors.New("h2session: the session is closing")
 
 // fault answers a protocol error. The result is nil when the session goes on.
 func (s *Session) fault(err error) error {
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
+	s.take()
 	now := s.in.now
 	switch e := err.(type) {
 	case *StreamError:
@@ -240,7 +256,7 @@ func (s *Session) panicked(v any) {
 	s.srv.panics.Add(1)
 	s.cfg.Log.Error().Str("pitag", s.sess.Identity.TagText()).Uint64("piid", s.sess.Identity.ID).
 		Interface("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("h2session: panic; session closed")
-	s.mu.Lock()
+	s.lock()
 	s.dead = true
 	s.m.because(pitag.CauseInternal, fmt.Errorf("h2session: panic: %v", v))
 	s.m.ctrl = nil
@@ -258,7 +274,7 @@ func (s *Session) onTimer() {
 }
 
 func (s *Session) tick() (cut bool) {
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
 	if !s.dead && s.m.tick(time.Now()) {
 		s.dead = true
@@ -269,7 +285,7 @@ func (s *Session) tick() (cut bool) {
 
 // drain begins the graceful end.
 func (s *Session) drain(c pitag.Cause) {
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
 	s.m.drain(c, time.Now())
 }
@@ -278,46 +294,8 @@ func (s *Session) drain(c pitag.Cause) {
 // client that does not take the GOAWAY is not waited for.
 func (s *Session) abort(c pitag.Cause) {
 	defer s.conn.SetDeadline(time.Now().Add(linger))
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
 	s.m.because(c, nil)
 	s.m.fail(codeNo, string(c), c, nil, time.Now())
 }
-
-// Readable says that a response has more to say; see vconn.Observer. The stream
-// is its virtual connection's observer, so that no closure is made for it.
-func (st *stream) Readable(*vconn.Conn) {
-	s := st.sess
-	defer s.recovered() // called by the transaction, which is not to pay
-	s.mu.Lock()
-	defer s.unlock()
-	s.m.wake(st)
-}
-
-// Consumed returns credit to the client for what the transaction has read.
-func (st *stream) Consumed(_ *vconn.Conn, n int) {
-	s := st.sess
-	defer s.recovered()
-	s.mu.Lock()
-	defer s.unlock()
-	s.m.consumed(st, n)
-}
-
-// PeerReset has nothing to do: Readable follows, and the write loop then finds
-// the reset behind what it has not read.
-func (st *stream) PeerReset(*vconn.Conn, *vconn.ResetError) {}
-
-// Closed says that the transaction has ended, too.
-func (st *stream) Closed(*vconn.Conn) {
-	s := st.sess
-	defer s.recovered()
-	s.mu.Lock()
-	defer s.unlock()
-	s.m.connClosed(st)
-	s.account.add(-streamCost)
-	if s.m.live == 0 {
-		s.settled.Broadcast()
-	}
-}
-
-var _ vconn.Observer = (*stream)(nil)

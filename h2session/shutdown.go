@@ -119,7 +119,7 @@ func (m *machine) abandon(now time.Time) {
 		if st.live || st.opening {
 			st.zombie = true
 			m.zombies++
-			m.disconnect(st, op{conn: st.conn, kind: opReset, code: codeCancel, why: reasonOf(m.cause)})
+			m.disconnect(st, op{conn: st.link(), kind: opReset, code: codeCancel, why: reasonOf(m.cause)})
 		}
 	}
 }

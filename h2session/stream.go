@@ -1,6 +1,7 @@
 package h2session
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/h2gw/h2gw/vconn"
@@ -150,11 +151,11 @@ type stream struct {
 	id    uint32
 	state streamState
 
-	// conn is set by the read loop before any byte is written, and stays until
-	// the stream object is used again. opening is true while it is being made.
+	// conn is the read loop's until the machine is told of it, and stays until
+	// the stream object is used again. opening is true until then.
 	conn    *vconn.Conn
 	opening bool
-	live    bool // conn has not told Closed
+	live    bool // the machine knows conn, which has not told Closed
 	zombie  bool // reset, and live
 	// pulling is true while the write loop reads the response outside the
 	// lock. What it sees of conn's buffer would be gone after a Close or Reset
@@ -179,4 +180,16 @@ type stream struct {
 	tunnel   bool // extended CONNECT: DATA only (RFC 9113, section 8.5); set before conn
 
 	resp response // owned by the write loop
+
+	// Guarded by being atomic; see inbox.
+	posted atomic.Uint32
+	below  *stream
+}
+
+// link is st's virtual connection, as far as the machine knows of it.
+func (st *stream) link() *vconn.Conn {
+	if !st.live {
+		return nil
+	}
+	return st.conn
 }

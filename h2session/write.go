@@ -55,7 +55,7 @@ func (s *Session) writeLoop() {
 // awaitWork waits until there is something to write. False means that there
 // never will be.
 func (s *Session) awaitWork() bool {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	for {
 		switch {
@@ -66,7 +66,18 @@ func (s *Session) awaitWork() bool {
 		case s.m.phase == closing:
 			return false
 		}
+		if !s.inbox.unattended.Load() {
+			// Whoever posts from here on wakes us; what came before that we
+			// have to find.
+			s.inbox.unattended.Store(true)
+			s.hear()
+			continue
+		}
+		s.asleep = true
 		s.writer.Wait()
+		s.asleep = false
+		s.inbox.unattended.Store(false)
+		s.hear()
 	}
 }
 
@@ -75,26 +86,49 @@ func (s *Session) awaitWork() bool {
 // that neither the read loop nor transactions wait for the copying.
 func (s *Session) fill(b []byte) []byte {
 	now := time.Now()
-	b = s.fillControl(b)
-	var p pulled
-	st, grant := s.turn(nil, nil, now)
+	b, st, grant := s.firstTurn(b, now)
 	for st != nil {
+		var p pulled
 		b, p = s.out.pull(&st.resp, st.id, b, grant)
-		if len(b) >= batchSize {
-			s.turnEnd(st, &p, now)
-			break
-		}
-		st, grant = s.turn(st, &p, now)
-	}
-	if len(b) > 0 {
-		s.writing(now)
+		st, grant = s.turn(st, &p, len(b), now)
 	}
 	return b
 }
 
-func (s *Session) fillControl(b []byte) []byte {
-	s.mu.Lock()
+// firstTurn takes the control frames, and gives the first stream its turn.
+func (s *Session) firstTurn(b []byte, now time.Time) ([]byte, *stream, int) {
+	s.lock()
 	defer s.unlock()
+	b = s.fillControl(b)
+	st, grant := s.next(len(b), now)
+	return b, st, grant
+}
+
+// turn accounts the turn of prev, and gives the next stream its own.
+func (s *Session) turn(prev *stream, p *pulled, have int, now time.Time) (*stream, int) {
+	s.lock()
+	defer s.unlock()
+	s.m.sent(prev, p, now)
+	return s.next(have, now)
+}
+
+// next takes the stream whose turn it is. Nil means that the batch, which has so
+// many bytes, is to be written. With the lock held.
+func (s *Session) next(have int, now time.Time) (*stream, int) {
+	if have < batchSize {
+		if st, grant := s.m.next(); st != nil {
+			return st, grant
+		}
+	}
+	if have > 0 {
+		s.m.writeSince = now
+		s.m.remind(now, s.cfg.writeStall())
+	}
+	return nil, 0
+}
+
+// fillControl appends the control frames. With the lock held.
+func (s *Session) fillControl(b []byte) []byte {
 	m := s.m
 	s.out.frameSize = m.peer.frameSize
 	if m.peer.tableChanged {
@@ -111,34 +145,12 @@ func (s *Session) fillControl(b []byte) []byte {
 	return m.takeControl(b)
 }
 
-// turn accounts the turn of prev, if any, and gives the next stream its own.
-func (s *Session) turn(prev *stream, p *pulled, now time.Time) (*stream, int) {
-	s.mu.Lock()
-	defer s.unlock()
-	if prev != nil {
-		s.m.sent(prev, p, now)
-	}
-	return s.m.next()
-}
-
-// endTurn lets go of a stream that a panic interrupted.
+// endTurn lets go of a stream that a panic interrupted, and of the inbox.
 func (s *Session) endTurn() {
-	s.mu.Lock()
+	s.inbox.unattended.Store(true)
+	s.lock()
 	defer s.unlock()
 	s.m.endTurn()
-}
-
-func (s *Session) turnEnd(st *stream, p *pulled, now time.Time) {
-	s.mu.Lock()
-	defer s.unlock()
-	s.m.sent(st, p, now)
-}
-
-func (s *Session) writing(now time.Time) {
-	s.mu.Lock()
-	defer s.unlock()
-	s.m.writeSince = now
-	s.m.remind(now, s.cfg.writeStall())
 }
 
 // write sends a batch. A write that does not end is ended by the timer, which
@@ -158,7 +170,7 @@ func (s *Session) write(b []byte) bool {
 // wrote accounts a write. False means that the connection is of no use any more.
 func (s *Session) wrote(n int, err error) bool {
 	now := time.Now()
-	s.mu.Lock()
+	s.lock()
 	defer s.unlock()
 	s.bytesOut += uint64(n)
 	if d := now.Sub(s.m.writeSince); d > slowWrite {
