@@ -163,6 +163,20 @@ func (b *buffer) unpin() {
 	}
 }
 
+// abandon leaves a chunk that Peek has shown, and that was cleared away since, to
+// the garbage collector: its reader, another goroutine, may still be looking.
+func (b *buffer) abandon() {
+	if k := b.orphan; k != nil {
+		b.orphan = nil
+		if b.meter != nil {
+			b.meter.Buffered(-len(k.b))
+		}
+		if onChunk != nil {
+			onChunk(-1)
+		}
+	}
+}
+
 // clear gives all chunks back, but for a pinned one, and returns the number of
 // bytes lost.
 func (b *buffer) clear() int {

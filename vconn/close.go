@@ -49,9 +49,9 @@ func (c *Conn) shutErr() error {
 
 // refuse ends the incoming direction from the reading side. With the lock held.
 func (c *Conn) refuse() {
-	c.in.unpin()
 	c.in.refused = true
 	c.peer.postConsumed(c.in.drop())
+	c.in.abandon()
 }
 
 // Close closes this end: CloseWrite and CloseRead in one, after which its
@@ -118,7 +118,6 @@ func (c *Conn) ResetFor(why Reason, code uint32) (in, out int) {
 	p.mu.Lock()
 	if p.reset == nil && !(c.in.over() && c.out.over()) {
 		p.reset, p.resetBy = &ResetError{Code: code, Reason: why}, c.side
-		c.in.unpin()
 		in, out = c.in.drop(), c.out.drop()
 		c.peer.postConsumed(in)
 		c.peer.postReset()

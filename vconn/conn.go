@@ -218,8 +218,8 @@ func (c *Conn) Room() int {
 
 // Peek returns the first contiguous buffered bytes of the incoming direction
 // without consuming them, and never waits. They are valid until the next Read,
-// Peek, Discard, CloseRead, Reset or Close on this end (whatever the peer does)
-// and must not be changed. It returns nil, nil when nothing is buffered yet, and
+// Peek, PeekWait or Discard on this end, whatever else is done to either, and
+// must not be changed. It returns nil, nil when nothing is buffered yet, and
 // otherwise the errors of Read; it does not look at the deadline.
 func (c *Conn) Peek() ([]byte, error) {
 	c.pair.mu.Lock()

@@ -130,6 +130,19 @@ func (c *Connector) ConnectWithPluginID(addr netip.AddrPort, tag string, id uint
 // Open is the general form of ConnectWithPluginID. When Options have a Head, the
 // transaction can have begun, answered and ended when Open returns.
 func (c *Connector) Open(o Options) (*Conn, error) {
+	conn, err := c.Prepare(o)
+	if err == nil {
+		c.Accept(conn)
+	}
+	return conn, err
+}
+
+// Prepare is Open but for the transaction, which has not begun: the passive end
+// is not given to the Acceptor before Accept, which must be called once, whatever
+// happens to the connection. What the active end does until then is as if the
+// transaction were slow: so more of a request than a head can be there when it
+// begins.
+func (c *Connector) Prepare(o Options) (*Conn, error) {
 	if c.acceptor == nil || c.stats == nil {
 		return nil, errNoAcceptor
 	}
@@ -140,9 +153,12 @@ func (c *Connector) Open(o Options) (*Conn, error) {
 	p.counters = c.countersFor(o.Identity.Tag)
 	p.counters.opened.Add(1)
 	p.begin(&o)
-	c.acceptor.AcceptVConn(&p.ends[passive])
 	return &p.ends[active], nil
 }
+
+// Accept gives the passive end of the connection whose active end a is, and which
+// Prepare has made, to the Acceptor.
+func (c *Connector) Accept(a *Conn) { c.acceptor.AcceptVConn(a.peer) }
 
 func newPair(o *Options) *pair {
 	p := &pair{identity: o.Identity, addr: o.Addr, session: o.Session, txn: o.Txn, stream: o.Stream, notes: o.Notes}
