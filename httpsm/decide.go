@@ -10,6 +10,7 @@ type view struct {
 	requestLeft bool // at least one byte of the request was accepted by the connection
 	replayable  bool // all that was sent of the request is still held
 	reused      bool // the origin connection had carried a request before
+	shared      bool // it carries others at the same time; only what may be sent twice does
 	retriesLeft int
 	gone        vconn.Reason // evClientGone: what the client's end says of it
 
@@ -28,6 +29,7 @@ type action struct {
 	code    uint32 // abort: HTTP/2 error code
 	retry   string // reason, when the request is tried again
 	fresh   bool   // retry: only on a new connection
+	alone   bool   // on a connection that no other request shares
 	refused bool   // no such event in this state: a fault of ours
 }
 
@@ -36,6 +38,11 @@ const (
 	retryConnect = "connect_failed" // no connection was had; nothing was sent
 	retryNotSent = "not_sent"       // the connection broke before it took a byte
 	retryReused  = "reused_closed"  // a kept-alive connection was closed as it was used (RFC 9110 9.2.2)
+
+	// Of requests that shared a connection:
+	retryPipelineBroken = "pipeline_broken" // it broke before it answered this one
+	retryPipelineClosed = "pipeline_closed" // the origin ended it with an earlier response
+	retryPipelineSlow   = "pipeline_slow"   // earlier responses took too long
 )
 
 // decide says what follows from an event in a state. It has no side effects and
@@ -172,6 +179,8 @@ func decideSend(v view, ev event) action {
 		return action{next: StateExchange}
 	case evRequestBad:
 		return reply(ev.status, HTTPRequestError, SourceClient)
+	case evUnshared:
+		return action{next: StateConnectOrigin, alone: true}
 	case evSendFailed:
 		return decideBroken(v)
 	case evResponseTimeout: // it does not read
@@ -190,6 +199,10 @@ func decideExchange(v view, ev event) action {
 		return action{next: StateFinish}
 	case evOriginClosed:
 		return decideBroken(v)
+	case evOriginBehind:
+		return retryOr(alone(retryPipelineSlow), v, reply(504, HTTPResponseTimeout, SourceOrigin))
+	case evOriginLast:
+		return retryOr(alone(retryPipelineClosed), v, reply(502, ConnectionTerminated, SourceOrigin))
 	case evOriginIncomplete:
 		return endOrigin(v, 502, HTTPResponseIncomplete)
 	case evResponseBad:
@@ -235,6 +248,10 @@ func decideTunnel(ev event) action {
 func decideBroken(v view) action {
 	failed := reply(502, ConnectionTerminated, SourceOrigin)
 	switch {
+	case v.shared:
+		again := alone(retryPipelineBroken)
+		again.fresh = true
+		return retryOr(again, v, failed)
 	case !v.replayable:
 		return failed
 	case !v.requestLeft:
@@ -243,6 +260,12 @@ func decideBroken(v view) action {
 		return retryOr(action{next: StateSelectOrigin, retry: retryReused, fresh: true}, v, failed)
 	}
 	return failed
+}
+
+// alone: what a shared connection did not answer is sent again once, on one of
+// its own.
+func alone(reason string) action {
+	return action{next: StateSelectOrigin, retry: reason, alone: true}
 }
 
 // keepOrigin: the connection goes back to the pool only if both messages ended

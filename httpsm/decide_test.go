@@ -49,6 +49,11 @@ var decisions = []struct {
 	{StateSendRequestHead, evSendFailed, view{replayable: true, requestLeft: true, reused: true, idempotent: true, retriesLeft: 1},
 		action{next: StateSelectOrigin, retry: retryReused, fresh: true}},
 
+	// A request that hooks have made one that may not share a connection.
+	{StateSendRequestHead, evUnshared, view{shared: true, retriesLeft: 1}, action{next: StateConnectOrigin, alone: true}},
+	{StateSendRequestHead, evSendFailed, view{shared: true, replayable: true, retriesLeft: 1},
+		action{next: StateSelectOrigin, retry: retryPipelineBroken, fresh: true, alone: true}},
+
 	{StateExchange, evResponseHead, view{}, action{next: StateExchange}},
 	{StateExchange, evDone, view{headSent: true}, action{next: StateFinish}},
 	{StateExchange, evOriginClosed, view{requestLeft: true, replayable: true, reused: true, idempotent: true, retriesLeft: 1},
@@ -62,6 +67,19 @@ var decisions = []struct {
 		reply(502, ConnectionTerminated, SourceOrigin)},
 	{StateExchange, evOriginClosed, view{requestLeft: true, reused: true, idempotent: true, retriesLeft: 1},
 		reply(502, ConnectionTerminated, SourceOrigin)},
+	// On a shared connection every request may be sent twice.
+	{StateExchange, evOriginClosed, view{shared: true, requestLeft: true, retriesLeft: 1},
+		action{next: StateSelectOrigin, retry: retryPipelineBroken, fresh: true, alone: true}},
+	{StateExchange, evOriginClosed, view{shared: true, requestLeft: true}, reply(502, ConnectionTerminated, SourceOrigin)},
+	{StateExchange, evOriginLast, view{shared: true, requestLeft: true, retriesLeft: 1},
+		action{next: StateSelectOrigin, retry: retryPipelineClosed, alone: true}},
+	{StateExchange, evOriginLast, view{shared: true, requestLeft: true}, reply(502, ConnectionTerminated, SourceOrigin)},
+	{StateExchange, evOriginBehind, view{shared: true, requestLeft: true, retriesLeft: 1},
+		action{next: StateSelectOrigin, retry: retryPipelineSlow, alone: true}},
+	{StateExchange, evOriginBehind, view{shared: true, requestLeft: true}, reply(504, HTTPResponseTimeout, SourceOrigin)},
+	// But for one whose response has begun.
+	{StateExchange, evOriginIncomplete, view{shared: true, requestLeft: true, retriesLeft: 1}, reply(502, HTTPResponseIncomplete, SourceOrigin)},
+	{StateExchange, evResponseBad, view{shared: true, requestLeft: true, retriesLeft: 1}, reply(502, HTTPProtocolError, SourceOrigin)},
 	{StateExchange, evOriginIncomplete, view{retriesLeft: 1}, reply(502, HTTPResponseIncomplete, SourceOrigin)},
 	{StateExchange, evOriginIncomplete, view{headSent: true}, abort(codeInternalError, HTTPResponseIncomplete, SourceOrigin)},
 	{StateExchange, evResponseBad, view{retriesLeft: 1}, reply(502, HTTPProtocolError, SourceOrigin)},

@@ -102,6 +102,9 @@ func (t *Txn) interim() event {
 // is found by attribute.
 func (t *Txn) originFailed(err error) event {
 	t.respDir = dirFailed
+	if ev := t.sharedFailed(err); ev.kind != evNone {
+		return ev
+	}
 	switch {
 	case err == errOriginWait:
 		return event{kind: evResponseTimeout, err: err}
@@ -190,6 +193,7 @@ func (t *Txn) sendResponse() event {
 	// The origin connection is given back before the last bytes are written:
 	// the client's next request may come before we run again.
 	t.settleUpload()
+	t.noteKeepAlive()
 	t.dropOrigin(keepOrigin(t.view()))
 	t.keep = t.keep && t.up.readAll.Load()
 	if ev := t.flush(); ev.kind != evNone {
@@ -211,7 +215,11 @@ func (t *Txn) prepareResponse() event {
 		return event{kind: evResponseBad, err: err}
 	}
 	t.respBody.Reset(framing, t.m.responseLimits)
+	t.framed = true
 	t.originKeep = h1.ResponseKeepAlive(&t.resp) && framing.Kind != h1.UntilClose
+	if t.shared != nil && !t.originKeep {
+		t.shared.Last()
+	}
 	if ev := t.hookEvent(ReadResponseHead); ev.kind != evNone {
 		return ev
 	}

@@ -31,6 +31,9 @@ func (t *Txn) apply(ev event) {
 	}
 	a := decide(t.state, v, ev)
 	t.hist.add(t.state, ev.kind, t.now)
+	if t.shared != nil && blames(ev.kind) {
+		t.blamed = true
+	}
 	if a.refused {
 		ev.err = fmt.Errorf("event %s in state %s: %w", ev.kind, t.state, errors.Join(errImpossible, ev.err))
 	}
@@ -39,6 +42,7 @@ func (t *Txn) apply(ev event) {
 	}
 	if a.retry != "" {
 		t.fresh = a.fresh
+		t.alone = t.alone || a.alone
 		t.noteRetry(a.retry, ev.err)
 	}
 	if t.state == StateReplyLocally && a.next == StateReplyLocally {
@@ -58,6 +62,7 @@ func (t *Txn) view() view {
 		requestLeft:     t.requestLeft,
 		replayable:      !t.up.started && t.up.transform == nil,
 		reused:          t.rec.OriginReused,
+		shared:          t.shared != nil,
 		retriesLeft:     t.m.cfg.Retries - t.rec.Retries,
 		requestDone:     t.up.sent.Load(),
 		responseDone:    t.respDir == dirDone,
@@ -255,12 +260,17 @@ func (t *Txn) connectOrigin() event {
 		t.tick()
 	}
 	t.requestLeft, t.gotBytes, t.originKeep, t.interims = false, false, false, 0
+	t.blamed, t.framed = false, false
 	t.since, t.sentBytes = time.Time{}, 0
 	t.respDir = dirHead
 	return event{kind: evConnected}
 }
 
 func (t *Txn) getExchange() (origin.Exchange, event) {
+	if sh := t.share(); sh != nil {
+		t.await = sh
+		return sh, event{kind: evNone}
+	}
 	if t.cl.vc != nil {
 		if t.await = t.m.begin(t); t.await != nil {
 			return t.await, event{kind: evNone}
@@ -309,6 +319,9 @@ func (t *Txn) sendRequestHead() event {
 		if ev := t.buildRequest(); ev.kind != evNone {
 			return ev
 		}
+	}
+	if t.shared != nil && !shareable(&t.oreq) {
+		return t.unshare()
 	}
 	if t.inline && !t.up.readAll.Load() {
 		return event{kind: evWait}
@@ -386,6 +399,11 @@ func (t *Txn) dropOrigin(reusable bool) {
 	t.ex = nil
 	t.exMu.Unlock()
 	t.await = nil
+	if sh := t.shared; sh != nil {
+		t.shared = nil
+		t.endTurn(sh, reusable)
+		return
+	}
 	ex.Release(reusable || !t.requestLeft)
 }
 

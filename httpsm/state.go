@@ -86,6 +86,9 @@ const (
 	evResponseTimeout  // the origin sends nothing
 	evOriginClosed     // the origin closed before the first byte of a response
 	evOriginIncomplete // the origin closed within its response
+	evUnshared         // the request cannot share the connection it has after all
+	evOriginBehind     // others on the connection took too long for the response to come
+	evOriginLast       // the origin ends the connection before it comes to this request
 	evSwitched         // the origin has switched protocols, as it was asked to
 	evTunnelIdle       // nothing passed the tunnel for too long
 	evDone             // the response has been written to the client whole
@@ -105,7 +108,7 @@ var eventNames = [numEvents]string{
 	"clientStalled", "routed", "noOrigin", "selected", "connected", "connectRefused",
 	"connectTimeout", "connectTLS", "connectLimit", "connectFailed", "sent", "sendFailed",
 	"responseHead", "responseBad", "responseTimeout", "originClosed", "originIncomplete",
-	"switched", "tunnelIdle", "done",
+	"unshared", "originBehind", "originLast", "switched", "tunnelIdle", "done",
 	"replied", "aborted", "hookReply", "hookAbort", "fault", "shutdown",
 }
 

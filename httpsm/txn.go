@@ -67,6 +67,10 @@ type Txn struct {
 	ep          *origin.Endpoint
 	tried       []*origin.Endpoint
 	await       origin.Awaitable // ex, if one may wait for it inline
+	shared      origin.Shared    // ex, if its connection is shared
+	alone       bool             // no connection is to be shared
+	blamed      bool             // the origin did something to a shared connection that ends it
+	framed      bool             // respBody is that of the present response
 	inline      bool             // the present segment must not block
 	resumed     bool             // the origin connection has called Resume
 	since       time.Time        // since when the response head is waited for; zero: it is not yet
@@ -242,6 +246,7 @@ func (t *Txn) reset() {
 	t.cl, t.state, t.action, t.now, t.point, t.rec = nil, 0, action{}, time.Time{}, 0, Record{}
 	t.respDir, t.out, t.transform, t.bodyOut, t.headBytes = 0, responseFraming{}, nil, 0, 0
 	t.group, t.ep, t.sessionHooks, t.hooks, t.explain = nil, nil, nil, nil, nil
+	t.shared, t.alone, t.blamed, t.framed = nil, false, false, false
 	t.await, t.inline, t.resumed, t.since, t.sentBytes, t.prepared = nil, false, false, time.Time{}, 0, false
 	t.built, t.requestLeft, t.gotBytes, t.originKeep, t.headSent = false, false, false, false, false
 	t.keep, t.headOK, t.watching, t.fresh, t.lastResort, t.interims = false, false, false, false, false, 0

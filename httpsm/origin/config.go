@@ -44,6 +44,10 @@ type Config struct {
 	// made included. Beyond it requests wait in order of arrival; after
 	// ConnectTimeout they fail with KindLimit. 0 means 1024; negative: no limit.
 	MaxConns int
+	// Pipeline is how many requests may be outstanding on one connection that
+	// they share (see [Endpoint.Share]). 0 and 1 mean that none is shared; at
+	// most MaxPipeline is used.
+	Pipeline int
 	// MaxBuffer bounds what Fill holds unread, in bytes, and so the largest
 	// response head. 0 means 128 KiB; at least 16 KiB are used.
 	MaxBuffer int

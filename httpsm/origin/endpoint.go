@@ -17,6 +17,7 @@ type Endpoint struct {
 	health   health
 	counters counters
 	pool     pool
+	shared   *pipelines // nil: requests share no connections
 }
 
 func newEndpoint(g *Group, ec EndpointConfig, maxIdle int) *Endpoint {
@@ -27,6 +28,7 @@ func newEndpoint(g *Group, ec EndpointConfig, maxIdle int) *Endpoint {
 	e.pool.maxOpen = g.cfg.MaxConns
 	e.pool.maxIdle = maxIdle
 	e.pool.period = g.cfg.IdleTimeout / idleTicks
+	e.shared = newPipelines(e, g.cfg.Pipeline)
 	return e
 }
 
@@ -131,6 +133,12 @@ func (e *Endpoint) connect(ctx context.Context) (*conn, error) {
 }
 
 // retire stops keeping connections: the endpoint was forgotten or replaced.
-func (e *Endpoint) retire() { e.pool.retire() }
+func (e *Endpoint) retire() {
+	e.shared.retire()
+	e.pool.retire()
+}
 
-func (e *Endpoint) close() { e.pool.shut() }
+func (e *Endpoint) close() {
+	e.shared.retire()
+	e.pool.shut()
+}

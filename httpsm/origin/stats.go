@@ -20,6 +20,14 @@ type EndpointStats struct {
 	// IdleClosed counts kept connections that the origin was found to have
 	// closed at reuse; IdleUnexpected those closed because bytes had arrived.
 	IdleClosed, IdleUnexpected uint64
+	// Pipelines counts shared connections, which are in Active and Idle too,
+	// and PipelineInFlight requests on them. PipelineRequests were written to
+	// such connections so far, in PipelineBatches writes; PipelineStray of them
+	// ended for bytes that belonged to no response, and PipelineDiscarded
+	// responses were read only to be thrown away.
+	Pipelines, PipelineInFlight       int
+	PipelineRequests, PipelineBatches uint64
+	PipelineStray, PipelineDiscarded  uint64
 	// Healthy is false while the last connects failed.
 	Healthy bool
 }
@@ -73,5 +81,6 @@ func (e *Endpoint) Stats() EndpointStats {
 	for i, r := range connectResults {
 		s.Connects[string(r)] = e.counters.connects[i].Load()
 	}
+	e.shared.stats(&s)
 	return s
 }

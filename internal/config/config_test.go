@@ -24,7 +24,7 @@ func TestTableHasThePromisedNamesAndDefaults(t *testing.T) {
 		"limits.request_head": "64KiB", "limits.response_head": "64KiB", "limits.fields": "128",
 		"limits.target": "16KiB", "limits.request_body": "off", "limits.request_body_rate": "240B", "limits.streams": "250",
 		"limits.sessions": "100000", "limits.sessions_per_client": "off", "limits.origin_connections": "1024",
-		"limits.memory": "1GiB", "limits.session_memory": "32MiB", "tls.misdirected": "on",
+		"limits.memory": "1GiB", "limits.session_memory": "32MiB", "origin.pipeline": "off", "tls.misdirected": "on",
 		"floods.continuation": "128/10s", "floods.header_bytes": "262144/10s", "floods.empty_names": "10/10s",
 		"floods.settings": "100/10s", "floods.settings_entries": "512/10s", "floods.acks": "100/10s",
 		"floods.ping": "100/10s", "floods.resets": "1000/30s", "floods.provoked_resets": "200/30s",
@@ -76,7 +76,7 @@ func TestEverySettingHasAFieldOfItsOwn(t *testing.T) {
 		}
 	}
 	var fields int
-	for _, group := range []any{Timeouts{}, Limits{}, TLS{}} {
+	for _, group := range []any{Timeouts{}, Limits{}, OriginLimits{}, TLS{}} {
 		fields += reflect.TypeOf(group).NumField()
 	}
 	fields += len(Settings{}.Floods)
@@ -103,6 +103,8 @@ func TestSetReadsValuesOfEveryKind(t *testing.T) {
 		{"limits.sessions=off", int64(-1), func(s *Settings) any { return s.Limits.Sessions }},
 		{"tls.misdirected=off", int64(-1), func(s *Settings) any { return s.TLS.Misdirected }},
 		{"tls.misdirected=on", int64(1), func(s *Settings) any { return s.TLS.Misdirected }},
+		{"origin.pipeline=32", int64(32), func(s *Settings) any { return s.Origins.Pipeline }},
+		{"origin.pipeline=0", int64(0), func(s *Settings) any { return s.Origins.Pipeline }},
 		{"floods.ping=7/1m30s", h2session.Budget{Count: 7, Per: 90 * time.Second}, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
 		{"floods.ping=7/s", h2session.Budget{Count: 7, Per: time.Second}, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
 		{"floods.ping=off", h2session.Unlimited, func(s *Settings) any { return s.Floods[h2session.FloodPing] }},
@@ -138,6 +140,7 @@ func TestSetSaysWhatIsWrongAndWhatWouldBeRight(t *testing.T) {
 		{"limits.request_head=1B", `out of range: want 1KiB to 16MiB`},
 		{"limits.request_body=99999999999TiB", `too large`},
 		{"limits.streams=0", `setting limits.streams=0: out of range: want 1 to 1048576 (default 250)`},
+		{"origin.pipeline=65", `setting origin.pipeline=65: out of range: want 0 to 64, or off (default off)`},
 		{"limits.streams=many", `setting limits.streams=many: not a whole number: want a whole number such as 100 (default 250)`},
 		{"limits.streams=", `not a whole number`},
 		{"floods.ping=100", `setting floods.ping=100: not a rate: want COUNT/DURATION such as 100/10s, or observe:100/10s, or off (default 100/10s)`},

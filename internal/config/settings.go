@@ -22,11 +22,19 @@ type Settings struct {
 	// Floods are the settings floods.*, by bound; what is off is Unlimited.
 	Floods [h2session.NumBounds]h2session.Budget
 	TLS    TLS
+	// Origins are the settings origin.*.
+	Origins OriginLimits
 }
 
 // TLS are the settings tls.*: 1 is on, Off is off.
 type TLS struct {
 	Misdirected int64
+}
+
+// OriginLimits are the settings origin.*. Pipeline is a count; Off, 0 and 1 mean
+// the same.
+type OriginLimits struct {
+	Pipeline int64
 }
 
 // Timeouts are the durations of the settings timeouts.*; Off means never.
@@ -114,6 +122,7 @@ func (s *Settings) Origin() origin.Config {
 		// A head at its limit must fit the buffer it is read in, with room for
 		// the body bytes that came with it.
 		MaxBuffer: toInt(2 * s.Limits.ResponseHead),
+		Pipeline:  toInt(s.Origins.Pipeline),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/h2gw/h2gw/h2session"
+	"github.com/h2gw/h2gw/httpsm/origin"
 )
 
 // A Setting is one row of the table: a name operators may script against.
@@ -40,7 +41,7 @@ const (
 // Table returns every setting, in the order of the documentation. The slice is
 // the caller's.
 func Table() []Setting {
-	return slices.Concat(timeoutSettings(), limitSettings(), tlsSettings(), floodSettings())
+	return slices.Concat(timeoutSettings(), limitSettings(), originSettings(), tlsSettings(), floodSettings())
 }
 
 func timeoutSettings() []Setting {
@@ -109,6 +110,15 @@ func limitSettings() []Setting {
 		l("session_memory", Size, "32MiB", mib, tib, true, func(l *Limits) *int64 { return &l.SessionMemory },
 			"Bytes buffered by one HTTP/2 session. REFUSED_STREAM for its new streams."),
 	}
+}
+
+func originSettings() []Setting {
+	return []Setting{{
+		Name: "origin.pipeline", Kind: Count, Default: "off", Min: 0, Max: origin.MaxPipeline, CanBeOff: true,
+		Doc: "Requests outstanding at once on one connection to an origin: GET, HEAD and OPTIONS without a body, of all clients, " +
+			"are written one behind the other and answered in that order. `off`, 0 and 1: one at a time. Only for origins that you control.",
+		field: func(s *Settings) any { return &s.Origins.Pipeline },
+	}}
 }
 
 func tlsSettings() []Setting {
