@@ -92,8 +92,10 @@ func (m *machine) endTurn() {
 	}
 	m.pulled = nil
 	st.pulling = false
-	m.ops.add(st.later)
-	st.later = op{}
+	if st.later.conn != nil {
+		m.disconnect(st, st.later)
+		st.later = op{}
+	}
 }
 
 // advance brings the frames of a turn to the stream's state. That one of them is

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/h2gw/h2gw/internal/h1"
 	"github.com/h2gw/h2gw/vconn"
 )
 
@@ -112,7 +113,7 @@ func (m *machine) onClosed(id uint32, ev streamEvent) error {
 func (m *machine) newStream(id uint32) *stream {
 	st := m.spare
 	if st == nil {
-		st = new(stream)
+		st = &stream{resp: response{body: new(h1.BodyReader)}}
 	} else {
 		m.spare = st.next
 		m.nspare--
@@ -121,7 +122,7 @@ func (m *machine) newStream(id uint32) *stream {
 		id:   id,
 		out:  outflow(m.peer.window),
 		in:   newInflow(m.streamWindow()),
-		resp: st.resp.reset(),
+		resp: response{stash: st.resp.stash[:0], body: st.resp.body},
 	}
 	return st
 }
@@ -176,6 +177,7 @@ func (m *machine) disconnect(st *stream, p op) {
 		st.later = p
 		return
 	}
+	p.used, st.resp.used = st.resp.used, 0
 	m.ops.add(p)
 }
 
@@ -240,6 +242,7 @@ type op struct {
 	kind uint8
 	why  vconn.Reason
 	code Code
+	used int // bytes of the response that the last turn has consumed
 }
 
 const (
@@ -268,8 +271,11 @@ func (o *ops) add(p op) {
 
 func (p op) do() {
 	if p.kind == opReset {
+		if p.used > 0 {
+			p.conn.Discard(p.used)
+		}
 		p.conn.ResetFor(p.why, uint32(p.code))
 		return
 	}
-	p.conn.Close()
+	p.conn.CloseAfter(p.used)
 }

@@ -50,21 +50,32 @@ type response struct {
 	interim  int          // 1xx so far
 	pend     int          // body bytes at the front of src that body has decoded already
 	stash    []byte
-	body     h1.BodyReader
-}
+	body     *h1.BodyReader // made with the stream object
 
-// reset returns a response for the next stream that keeps its buffers.
-func (r response) reset() response {
-	return response{stash: r.stash[:0], body: r.body}
+	// Within a turn src is looked into as seldom as can be: seen is what is
+	// left of the last look, and used how much of it was consumed, which src is
+	// told before the next look, when the turn ends, or with the close.
+	seen []byte
+	used int
 }
 
 // view returns what can be read next: first the rest of a head that had to be
 // put together.
 func (r *response) view() ([]byte, error) {
-	if len(r.stash) > 0 {
+	switch {
+	case len(r.stash) > 0:
 		return r.stash, nil
+	case len(r.seen) > 0:
+		return r.seen, nil
 	}
-	return r.src.Peek()
+	return r.look()
+}
+
+// look looks into src anew.
+func (r *response) look() (view []byte, err error) {
+	r.settle()
+	r.seen, err = r.src.Peek()
+	return r.seen, err
 }
 
 func (r *response) consume(n int) {
@@ -72,7 +83,16 @@ func (r *response) consume(n int) {
 		r.stash = r.stash[n:]
 		return
 	}
-	r.src.Discard(n)
+	r.seen = r.seen[n:]
+	r.used += n
+}
+
+// settle tells src what was consumed of it.
+func (r *response) settle() {
+	if r.used > 0 {
+		r.src.Discard(r.used)
+	}
+	r.seen, r.used = nil, 0
 }
 
 // pulled is what one turn of a stream came to.
@@ -102,23 +122,33 @@ type puller struct {
 }
 
 // pull appends frames of stream id's response to b: heads, then at most grant
-// bytes of DATA in one frame, then the end.
+// bytes of DATA in one frame, then the end. What it consumed for the last of
+// them is left for the close to tell.
 func (w *puller) pull(r *response, id uint32, b []byte, grant int) ([]byte, pulled) {
 	var p pulled
+	b = w.pullTo(r, id, b, grant, &p)
+	if !p.end || p.half {
+		r.settle()
+	}
+	r.seen = nil
+	return b, p
+}
+
+func (w *puller) pullTo(r *response, id uint32, b []byte, grant int, p *pulled) []byte {
 	for !r.begun {
 		var ok bool
-		if b, ok = w.pullHead(r, id, b, &p); !ok {
-			return b, p
+		if b, ok = w.pullHead(r, id, b, p); !ok {
+			return b
 		}
 	}
 	switch {
 	case p.end:
-		return b, p
+		return b
 	case r.ended:
-		r.pullEnded(&p)
-		return b, p
+		r.pullEnded(p)
+		return b
 	}
-	return w.pullBody(r, id, b, grant, &p), p
+	return w.pullBody(r, id, b, grant, p)
 }
 
 // pullHead appends one head, if it is there whole.
@@ -206,13 +236,14 @@ func (w *puller) readHead(r *response, p *pulled) (int, bool) {
 // gather moves what waits in src to the stash. False means that there was
 // nothing.
 func (r *response) gather(p *pulled) bool {
-	view, err := r.src.Peek()
+	view, err := r.look()
 	if err != nil {
 		p.fail(resetCode(err))
 		return false
 	}
 	r.stash = append(r.stash, view...)
-	r.src.Discard(len(view))
+	r.seen = nil
+	r.used = len(view)
 	return len(view) > 0
 }
 
@@ -237,7 +268,7 @@ func (w *puller) pullBody(r *response, id uint32, b []byte, grant int, p *pulled
 			break
 		}
 		view, err := r.view()
-		if err != nil || len(view) == 0 { // reset since it was decoded
+		if err != nil || len(view) == 0 { // reset since it was decoded, a turn ago
 			p.fail(resetCode(err))
 			break
 		}

@@ -177,9 +177,10 @@ type stream struct {
 	unread   int // DATA bytes whose credit has not been returned
 	overhead int // HTTP/1.1 bytes that are not DATA (head, chunk lines) and not read yet
 	request  requestBody
+	late     bool // the transaction has not begun; the read loop's
 	tunnel   bool // extended CONNECT: DATA only (RFC 9113, section 8.5); set before conn
 
-	resp response // owned by the write loop
+	resp response // owned by the write loop; used is free between turns
 
 	// Guarded by being atomic; see inbox.
 	posted atomic.Uint32
