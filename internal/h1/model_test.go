@@ -149,8 +149,11 @@ func TestTheUsualLineIsReadAsByTheRule(t *testing.T) {
 func sameLine(t *testing.T, b []byte) {
 	t.Helper()
 	var usual, rule Fields
-	n := usual.parseUsual(b, 0)
+	n, cut := usual.parseUsual(b, 0, 1)
 	if n == 0 {
+		if m, err := rule.parseLine(b, 0, 1); cut && (m != 0 || err != nil) {
+			t.Fatalf("%q is no good start of a line: %v", b, err)
+		}
 		if len(usual.lines) != 0 || usual.present != 0 {
 			t.Fatalf("%q is not taken, but left something", b)
 		}

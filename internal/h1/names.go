@@ -143,20 +143,24 @@ const NumNames = len(nameList)
 
 // names is how a Name is found: by a hash of its length, its first and its last
 // eight letters, which is perfect for the names in nameList.
-var names = func() (t struct {
-	slots [nameSlots]Name
-	keys  [NumNames]nameKey
-	lower [NumNames]string
-}) {
+var names = func() (t [nameSlots]nameSlot) {
 	for i, info := range nameList {
-		if info.text == "" {
-			continue
+		if key, ok := keyOf([]byte(info.text)); ok {
+			t[key.slot()] = nameSlot{key, Name(i)}
 		}
-		text := []byte(info.text)
-		key, _ := keyOf(text)
-		t.slots[key.slot()] = Name(i)
-		t.keys[i] = key
-		t.lower[i] = string(AppendLower(nil, text))
+	}
+	return t
+}()
+
+type nameSlot struct {
+	key nameKey
+	id  Name
+}
+
+// lowerNames has the names in lower case.
+var lowerNames = func() (t [NumNames]string) {
+	for i, info := range nameList {
+		t[i] = string(AppendLower(nil, []byte(info.text)))
 	}
 	return t
 }()
@@ -170,12 +174,12 @@ const (
 // case.
 type nameKey struct {
 	first, last uint64
-	length      int
+	length      uint32
 }
 
 // nameFactor gives each name a slot of its own. It was found by trying; the test that
 // checks it says another one when names were added.
-const nameFactor = 0x9d8d6ade2c531405
+const nameFactor = 0x1cfa8301d27001e1
 
 func (k nameKey) slot() int { return k.slotBy(nameFactor) }
 
@@ -183,40 +187,42 @@ func (k nameKey) slotBy(factor uint64) int {
 	return int((k.first ^ k.last<<7 ^ uint64(k.length)) * factor >> (64 - nameBits))
 }
 
+const (
+	foldBit  = 0x2020202020202020
+	upperBit = 0x4040404040404040
+)
+
 // keyOf folds the case by setting a bit. That is exact where a byte has that bit or
 // is a letter: letters are the only tokens with 0x40 that differ in nothing else
 // from a letter. ok is false when a byte has neither 0x20 nor 0x40, as control
 // characters do: with the bit set they would look like digits and the hyphen.
 func keyOf(name []byte) (k nameKey, ok bool) {
-	const fold, upper = 0x2020202020202020, 0x4040404040404040
-	var first, last uint64
-	switch n := len(name); {
-	case n >= 8:
-		first, last = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
-	case n >= 4:
-		first = uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
-		last = first
-	case n >= 2:
-		first = uint64(name[0]) | uint64(name[1])<<8 | uint64(name[n-1])<<16 | 'a'*0x0101010101000000
-		last = first
-	default:
-		return k, false
+	n := len(name)
+	if n >= 8 {
+		k.first, k.last = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
+	} else if n >= 4 {
+		k.first = uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
+		k.last = k.first
+	} else if n >= 2 {
+		k.first = uint64(name[0]) | uint64(name[1])<<8 | uint64(name[n-1])<<16 | foldBit&^0xffffff
+		k.last = k.first
 	}
-	ok = (first|first<<1)&(last|last<<1)&upper == upper
-	return nameKey{first | fold, last | fold, len(name)}, ok
+	ok = (k.first|k.first<<1)&(k.last|k.last<<1)&upperBit == upperBit
+	k.first, k.last, k.length = k.first|foldBit, k.last|foldBit, uint32(n)
+	return k, ok
 }
 
 // NameOf returns the number of name, in any case; NameOther when it has none.
 func NameOf(name []byte) Name {
 	key, ok := keyOf(name)
-	if !ok {
+	slot := &names[key.slot()]
+	if !ok || slot.key != key {
 		return NameOther
 	}
-	id := names.slots[key.slot()]
-	if names.keys[id] != key || len(name) > 16 && !EqualFold(name[8:len(name)-8], names.lower[id][8:len(name)-8]) {
+	if len(name) > 16 && !EqualFold(name[8:len(name)-8], lowerNames[slot.id][8:len(name)-8]) {
 		return NameOther
 	}
-	return id
+	return slot.id
 }
 
 // NameOfString is NameOf for strings.
@@ -226,7 +232,7 @@ func NameOfString(name string) Name { return NameOf(bytesOf(name)) }
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // String returns the name in lower case, "" for NameOther. It does not allocate.
-func (n Name) String() string { return names.lower[n] }
+func (n Name) String() string { return lowerNames[n] }
 
 // ForbiddenInTrailers reports whether a field with that name must not be in a
 // trailer section (RFC 9110 section 6.5.1).
@@ -267,7 +273,7 @@ func withRule(rule uint8) (s NameSet) {
 // allocation for the field names in common use.
 func LowerName(name []byte) string {
 	if id := NameOf(name); id != NameOther {
-		return names.lower[id]
+		return lowerNames[id]
 	}
 	return string(AppendLower(make([]byte, 0, len(name)), name))
 }

@@ -190,6 +190,11 @@ func zeros(w uint64) uint64 { return (w - ones) &^ w & highs }
 func scanValue(b []byte, i int) int {
 	for i+8 <= len(b) {
 		w := binary.LittleEndian.Uint64(b[i:])
+		// ASCII without control characters needs one look.
+		if ((w-0x20*ones)|(w+ones)|w)&highs == 0 {
+			i += 8
+			continue
+		}
 		// The lowest bit set is that of a byte under 0x20 or of a 0x7f.
 		bad := (w-0x20*ones)&^w&highs | zeros(w^0x7f*ones)
 		if bad == 0 {

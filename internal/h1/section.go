@@ -1,5 +1,7 @@
 package h1
 
+import "slices"
+
 // lineEnd wants CRLF at i, where a scan of text bytes stopped. It returns the index
 // behind it, or 0 when b ends before that. Lines end with CRLF and nothing else:
 // RFC 9112 section 2.2 lets a reader take a bare LF, and each that does disagrees
@@ -32,15 +34,13 @@ func lineEnd(b []byte, i int) (next int, err *ProtocolError) {
 func (f *Fields) parseSection(b []byte, maxLines int) (n int, err *ProtocolError) {
 	i := len(f.buf)
 	for {
+		var cut bool
+		if i, cut = f.parseUsual(b, i, maxLines); cut {
+			break
+		}
 		if i+2 <= len(b) && b[i] == '\r' && b[i+1] == '\n' {
 			n = i + 2
 			break
-		}
-		if len(f.lines) < maxLines {
-			if next := f.parseUsual(b, i); next > 0 {
-				i = next
-				continue
-			}
 		}
 		next, err := f.parseLine(b, i, maxLines)
 		if err != nil {
@@ -55,30 +55,41 @@ func (f *Fields) parseSection(b []byte, maxLines int) (n int, err *ProtocolError
 	return n, nil
 }
 
-// parseUsual reads the field line at b[i:] if it is of the usual kind: all of it is
-// there and valid, one space behind the colon, none before the line end. It looks at
-// eight bytes at a time, and does not look at the bytes of a known name at all. For
-// whatever else it returns 0 and has changed nothing: parseLine, which is the rule,
-// then says what it is.
-func (f *Fields) parseUsual(b []byte, i int) (next int) {
-	colon := indexColon(b, i)
-	if colon < 0 || colon+3 >= len(b) || b[colon+1] != ' ' || b[colon+2] == ' ' || b[colon+2] == '\t' {
-		return 0
+// parseUsual reads field lines at b[i:] as long as they are of the usual kind, and
+// returns where it stopped: a usual line is there as a whole and valid, with one
+// space behind the colon and none before the line end. It looks at eight bytes at a
+// time, and at those of a known name only once. cut means that b ends in a value that
+// is good so far. Whatever else a line is, is for parseLine to say, which is the rule.
+func (f *Fields) parseUsual(b []byte, i, maxLines int) (next int, cut bool) {
+	lines, present, repeated := f.lines, f.present, f.repeated
+	for len(lines) < maxLines {
+		colon := indexColon(b, i)
+		if colon < 0 || colon+3 >= len(b) || b[colon+1] != ' ' || isOWS(b[colon+2]) {
+			break
+		}
+		id := NameOf(b[i:colon])
+		if id == NameOther && !ValidName(b[i:colon]) {
+			break
+		}
+		end := scanValue(b, colon+2)
+		if cut = end == len(b); cut || end+1 == len(b) || b[end] != '\r' || b[end+1] != '\n' || isOWS(b[end-1]) && end > colon+2 {
+			break
+		}
+		if len(lines) == cap(lines) {
+			lines = slices.Grow(lines, 16)
+		}
+		lines = lines[:len(lines)+1]
+		l := &lines[len(lines)-1]
+		l.nameAt, l.nameLen = uint32(i), uint32(colon-i)
+		l.valueAt, l.valueLen = uint32(colon+2), uint32(end-colon-2)
+		l.name, l.plain = id, true
+		s := id.set()
+		repeated |= present & s
+		present |= s
+		i = end + 2
 	}
-	id := NameOf(b[i:colon])
-	if id == NameOther && !ValidName(b[i:colon]) {
-		return 0
-	}
-	start := colon + 2
-	end := scanValue(b, start)
-	if end+1 >= len(b) || b[end] != '\r' || b[end+1] != '\n' || isOWS(b[end-1]) && end > start {
-		return 0
-	}
-	l := f.push(id)
-	l.nameAt, l.nameLen = uint32(i), uint32(colon-i)
-	l.valueAt, l.valueLen = uint32(start), uint32(end-start)
-	l.name, l.plain = id, true
-	return end + 2
+	f.lines, f.present, f.repeated = lines, present, repeated
+	return i, cut
 }
 
 // parseLine reads the field line at b[i:] and notes its offsets. next is 0 when b
