@@ -175,7 +175,9 @@ func (t *Txn) sendResponse() event {
 		}
 		t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
 		t.headSent, t.prepared = true, true
-		t.up.answered.Store(true)
+		if t.up.running {
+			t.up.answered.Store(true)
+		}
 		t.rec.Status = t.resp.Status()
 		t.headBytes = int64(t.cl.bytesOut) + int64(len(t.respOut))
 	}

@@ -25,12 +25,17 @@ func (t *Txn) drive() {
 }
 
 func (t *Txn) apply(ev event) {
+	if next, ok := usually(t.state, ev.kind); ok {
+		t.hist.add(t.state, ev.kind, t.now.Sub(t.rec.Start))
+		t.state = next
+		return
+	}
 	v := t.view()
 	if ev.kind == evClientGone {
 		v.gone = t.cl.whyGone()
 	}
 	a := decide(t.state, v, ev)
-	t.hist.add(t.state, ev.kind, t.now)
+	t.hist.add(t.state, ev.kind, t.now.Sub(t.rec.Start))
 	if t.shared != nil && blames(ev.kind) {
 		t.blamed = true
 	}
@@ -140,7 +145,7 @@ func (t *Txn) panicked(p any) event {
 	t.m.panics.Add(1)
 	t.identify(t.m.cfg.Log.Error()).
 		Str("state", t.state.String()).Str("point", t.point.String()).
-		Str("history", t.hist.text(t.rec.Start)).
+		Str("history", t.hist.text()).
 		Str("stack", string(debug.Stack())).
 		Msgf("httpsm: a transaction panicked: %v", p)
 	return event{kind: evFault, err: fmt.Errorf("panic: %v", p)}
@@ -344,7 +349,7 @@ func (t *Txn) sendRequestHead() event {
 		return event{kind: evSendFailed, err: err}
 	}
 	if t.up.readAll.Load() {
-		t.up.over(t.now, true)
+		t.up.sent.Store(true)
 	} else {
 		t.startUpload()
 	}
@@ -354,11 +359,10 @@ func (t *Txn) sendRequestHead() event {
 // writeOrigin writes as much of p as the origin takes at once; all of it, or it
 // fails, where the transaction may wait.
 func (t *Txn) writeOrigin(p []byte) (int, error) {
-	t.tick() // hooks may have blocked
 	if t.inline {
 		return t.await.TryWrite(p)
 	}
-	t.ex.SetWriteDeadline(t.writeDeadline(t.now))
+	t.ex.SetWriteDeadline(t.writeDeadline(t.tick())) // hooks may have blocked
 	return t.ex.Write(p)
 }
 
@@ -480,7 +484,7 @@ func (t *Txn) logEnd() {
 	if t.m.cfg.Log.GetLevel() > level || line == nil {
 		return
 	}
-	t.identify(line).AnErr("error", t.rec.Err).Str("history", t.hist.text(t.rec.Start)).
+	t.identify(line).AnErr("error", t.rec.Err).Str("history", t.hist.text()).
 		Msg("httpsm: a transaction did not complete")
 }
 

@@ -135,15 +135,15 @@ type history struct {
 }
 
 type step struct {
+	at    time.Duration // from the transaction's start to its last look at the clock
 	state State
 	event eventKind
-	at    time.Time // when the transaction last looked at the clock
 }
 
 func (h *history) reset() { h.n = 0 }
 
-func (h *history) add(s State, k eventKind, at time.Time) {
-	h.steps[h.n%uint32(len(h.steps))] = step{s, k, at}
+func (h *history) add(s State, k eventKind, at time.Duration) {
+	h.steps[h.n%uint32(len(h.steps))] = step{at, s, k}
 	h.n++
 }
 
@@ -152,9 +152,8 @@ func (h *history) endedIn(s State) bool {
 	return h.n > 0 && h.steps[(h.n-1)%uint32(len(h.steps))].state == s
 }
 
-// text lists the steps as "state+event@offset", oldest first; offsets are from
-// start.
-func (h *history) text(start time.Time) string {
+// text lists the steps as "state+event@offset", oldest first.
+func (h *history) text() string {
 	var b strings.Builder
 	size := uint32(len(h.steps))
 	first := uint32(0)
@@ -167,7 +166,7 @@ func (h *history) text(start time.Time) string {
 		if i > first {
 			b.WriteByte(' ')
 		}
-		fmt.Fprintf(&b, "%s+%s@%s", s.state, s.event, s.at.Sub(start).Round(time.Microsecond))
+		fmt.Fprintf(&b, "%s+%s@%s", s.state, s.event, s.at.Round(time.Microsecond))
 	}
 	return b.String()
 }

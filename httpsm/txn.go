@@ -251,10 +251,19 @@ func (t *Txn) reset() {
 	t.built, t.requestLeft, t.gotBytes, t.originKeep, t.headSent = false, false, false, false, false
 	t.keep, t.headOK, t.watching, t.fresh, t.lastResort, t.interims = false, false, false, false, false, 0
 	t.upgrade = upgrade{}
-	t.tun.Store(nil)
-	t.reached.Store(false)
-	t.gone.Store(false)
-	t.killed.Store(false)
+	if t.tun.Load() != nil {
+		t.tun.Store(nil)
+	}
+	unset(&t.reached)
+	unset(&t.gone)
+	unset(&t.killed)
+}
+
+// unset makes b false. Storing costs more than to look, where nobody else does.
+func unset(b *atomic.Bool) {
+	if b.Load() {
+		b.Store(false)
+	}
 }
 
 // usual drops a buffer that one large message made grow.

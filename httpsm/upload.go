@@ -32,11 +32,10 @@ type upload struct {
 	result           chan struct{}
 
 	// Shared with the tunnel.
-	dir     atomic.Uint32 // direction
-	readAll atomic.Bool   // the client's body was read to its end
-	sent    atomic.Bool   // ... and written to the origin
-	ended   atomic.Bool   // nothing more will be written
-	endedAt atomic.Int64  // when; Unix nanoseconds
+	readAll atomic.Bool  // the client's body was read to its end
+	sent    atomic.Bool  // ... and written to the origin
+	ended   atomic.Bool  // nothing more will be written
+	endedAt atomic.Int64 // when; Unix nanoseconds
 	fail    atomic.Pointer[event]
 
 	stopping    atomic.Bool  // stopUpload wants the tunnel to end
@@ -49,10 +48,8 @@ type upload struct {
 func (u *upload) begin(f h1.Framing, lim h1.Limits) {
 	u.framing = f
 	u.body.Reset(f, lim)
-	u.dir.Store(uint32(dirBody))
 	if f.Kind == h1.NoBody || f.Kind == h1.Length && f.Length == 0 {
 		u.readAll.Store(true)
-		u.dir.Store(uint32(dirDone))
 	}
 }
 
@@ -60,15 +57,18 @@ func (u *upload) reset() {
 	u.framing, u.chunked, u.transform, u.total, u.expects = h1.Framing{}, false, nil, 0, false
 	u.changed = usual(u.changed)
 	u.started, u.running = false, false
-	u.dir.Store(0)
-	u.readAll.Store(false)
-	u.sent.Store(false)
-	u.ended.Store(false)
-	u.stopping.Store(false)
-	u.answered.Store(false)
-	u.continuedAt.Store(0)
+	unset(&u.readAll)
+	unset(&u.sent)
+	unset(&u.ended)
+	unset(&u.stopping)
+	unset(&u.answered)
+	if u.continuedAt.Load() != 0 {
+		u.continuedAt.Store(0)
+	}
 	u.pace = pace{}
-	u.fail.Store(nil)
+	if u.fail.Load() != nil {
+		u.fail.Store(nil)
+	}
 }
 
 // over notes that nothing more will be written to the origin.
@@ -111,7 +111,6 @@ func (t *Txn) takeBody() event {
 	if err := t.frameRequest(nil, true); err != nil {
 		return event{kind: evFault, err: err}
 	}
-	u.dir.Store(uint32(dirDone))
 	u.readAll.Store(true)
 	return event{kind: evNone}
 }
@@ -154,7 +153,6 @@ func (t *Txn) frameRequest(data []byte, last bool) error {
 		t.reqOut = h1.AppendChunk(t.reqOut, data)
 	}
 	if last {
-		u.dir.Store(uint32(dirTrailers))
 		var trailers *h1.Fields
 		if u.framing.Kind == h1.Chunked {
 			trailers = u.body.Trailers()
@@ -197,7 +195,6 @@ func (t *Txn) tunnelRequestBody() {
 	case evSendFailed:
 		// The origin stopped reading. It may have answered early: let the
 		// response direction find out.
-		u.dir.Store(uint32(dirFailed))
 		u.over(time.Now(), false)
 		t.wakeReader()
 	default:
@@ -207,7 +204,6 @@ func (t *Txn) tunnelRequestBody() {
 
 // failUpload makes sure that the origin never sees a complete request.
 func (t *Txn) failUpload(ev event) {
-	t.up.dir.Store(uint32(dirFailed))
 	t.up.fail.CompareAndSwap(nil, &ev)
 	t.up.over(time.Now(), false)
 	t.abortOrigin()
