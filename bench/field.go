@@ -31,6 +31,7 @@ type gateway struct {
 type field struct {
 	opts     options
 	dir      string
+	h2load   string // its path
 	cert     peers.Certificate
 	origin   *peers.Process
 	gateways []*gateway

@@ -17,6 +17,7 @@ import (
 type options struct {
 	quick     bool
 	scale     bool
+	soak      time.Duration // 0: no
 	rounds    int
 	timing    load.Timing
 	idle      []int
@@ -52,6 +53,7 @@ func parseFlags(args []string, usage io.Writer) (options, error) {
 	fs.SetOutput(usage)
 	fs.BoolVar(&o.quick, "quick", false, "one short round, under two minutes: good for a first look only")
 	fs.BoolVar(&o.scale, "scale", false, "instead of the usual workloads: how costs change with the number of streams, connections and processors")
+	fs.DurationVar(&o.soak, "soak", 0, "instead of the usual workloads: all at once for so long (10m), against h2gw alone; does it grow?")
 	fs.IntVar(&o.rounds, "rounds", 0, "how often each workload is run on each gateway (3; 1 with -quick)")
 	fs.DurationVar(&o.timing.Window, "window", 0, "how long a run is measured (2.5s; 750ms with -quick)")
 	fs.StringVar(&workloads, "workloads", "", "comma-separated, of: "+strings.Join(chooseable(load.Workloads()), " ")+" (all; with -quick without resumed); with -scale of: "+strings.Join(chooseable(load.Scale()), " "))
@@ -112,6 +114,9 @@ func (o *options) checkNumbers(idle string) error {
 	}
 	if o.timing.Window < 200*time.Millisecond || o.timing.Window > time.Minute {
 		return fmt.Errorf("-window %v: want 200ms to 1m", o.timing.Window)
+	}
+	if o.soak != 0 && (o.soak < 20*time.Second || o.soak > 24*time.Hour) {
+		return fmt.Errorf("-soak %v: want 20s to 24h", o.soak)
 	}
 	if o.workers < 1 || o.workers > 256 {
 		return fmt.Errorf("-workers %d: want 1 to 256", o.workers)

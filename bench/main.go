@@ -40,11 +40,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return err
 	}
 	if o.render != "" {
-		rep, err := report.Read(o.render)
-		if err != nil {
-			return err
-		}
-		return write(rep, o, out)
+		return again(o, out)
 	}
 	return benchmark(ctx, o, out, progress)
 }
@@ -66,6 +62,9 @@ func benchmark(ctx context.Context, o options, out, progress io.Writer) (err err
 		return err
 	}
 
+	if o.soak > 0 {
+		o.gateways = []string{ours}
+	}
 	rep := newReport(o)
 	f, err := newField(ctx, o, dir)
 	if f != nil {
@@ -74,7 +73,11 @@ func benchmark(ctx context.Context, o options, out, progress io.Writer) (err err
 	if err != nil {
 		return err
 	}
+	f.h2load = h2load
 	f.noteVersions(ctx, h2load)
+	if o.soak > 0 {
+		return soak(ctx, f, o, out, progress)
+	}
 	r := &runner{h2load: load.H2load{Path: h2load, Dir: dir}, timing: o.timing}
 	if err := measure(ctx, f, r, rep, progress); err != nil {
 		return err
@@ -100,8 +103,32 @@ func (f *field) noteVersions(ctx context.Context, h2load string) {
 	}
 }
 
+// again writes a result of earlier in the forms asked for.
+func again(o options, out io.Writer) error {
+	if o.soak > 0 {
+		s, err := report.ReadSoak(o.render)
+		if err != nil {
+			return err
+		}
+		return write(s, o, out)
+	}
+	rep, err := report.Read(o.render)
+	if err != nil {
+		return err
+	}
+	return write(rep, o, out)
+}
+
+// A result can be written in all forms.
+type result interface {
+	WriteText(io.Writer) error
+	WriteJSON(io.Writer) error
+	WriteHTML(io.Writer) error
+	WriteMarkdown(io.Writer) error
+}
+
 // write puts the result where it was asked for; text always goes to out.
-func write(rep *report.Report, o options, out io.Writer) error {
+func write(rep result, o options, out io.Writer) error {
 	err := rep.WriteText(out)
 	for _, w := range []struct {
 		path  string

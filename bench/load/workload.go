@@ -95,6 +95,21 @@ func Scale() []Workload {
 	return all
 }
 
+// Soak returns the workloads that run at once for a long time, at rates that
+// leave the processors some air.
+func Soak() []Workload {
+	rates := map[string]int{"small": 2400, "single": 1500, "conns": 1000, "10k": 800, "1m": 60, "upload": 480}
+	var all []Workload
+	for _, w := range Workloads() {
+		if rate, ok := rates[w.Name]; ok && w.Kind == Steady {
+			// Latency is the kind with a rate.
+			w.Kind, w.Rate = Latency, rate
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
 // Timing says how long one run takes.
 type Timing struct {
 	// WarmUp comes before the window and is not counted; Window is.

@@ -15,8 +15,10 @@ type lineChart struct {
 	Width, Height           int
 	Left, Right, Top, Floor float64
 	XTitle                  string
-	X, Y                    []mark
-	Lines                   []line
+	// Mark is where something happened; 0 is nowhere.
+	Mark  float64
+	X, Y  []mark
+	Lines []line
 }
 
 type line struct {

@@ -130,15 +130,8 @@ func TestMarkdownRowsAllHaveAsManyCellsAsTheirHeading(t *testing.T) {
 
 func TestJSONIsReadBackAsItWas(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.json")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := example()
-	if err := want.WriteJSON(f); err != nil {
-		t.Fatal(err)
-	}
-	_ = f.Close()
+	writeFile(t, path, want.WriteJSON)
 	got, err := Read(path)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
@@ -196,5 +189,18 @@ func TestAChartWithoutAnyFigureIsStillDrawn(t *testing.T) {
 	ch := newChart(&Table{Rows: []*Row{{Gateway: "h2gw"}}}, CPU)
 	if len(ch.Bars) != 1 || !ch.Bars[0].Refused || len(ch.Ticks) > 10 {
 		t.Errorf("%+v", ch)
+	}
+}
+
+// writeFile has write fill a new file.
+func writeFile(t *testing.T, path string, write func(io.Writer) error) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := write(f); err != nil {
+		t.Fatal(err)
 	}
 }

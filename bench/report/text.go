@@ -133,7 +133,12 @@ func pad(rows [][]string) [][]string {
 }
 
 // align pads cells to columns, the first to the left and numbers to the right.
-func align(rows [][]string) string {
+func align(rows [][]string) string { return columned(rows, false) }
+
+// alignWords pads all cells to the left.
+func alignWords(rows [][]string) string { return columned(rows, true) }
+
+func columned(rows [][]string, left bool) string {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, c := range row {
@@ -144,7 +149,7 @@ func align(rows [][]string) string {
 	for _, row := range rows {
 		for i, c := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
-			if i == 0 {
+			if i == 0 || left {
 				b.WriteString("  " + c + pad)
 			} else {
 				b.WriteString("  " + pad + c)
