@@ -30,12 +30,27 @@ type framingFields struct {
 	badTrailer bool // Trailer announces a framing field
 }
 
-var framingNames = SetOf(NameContentLength, NameTransferEncoding, NameTrailer)
+var (
+	framingNames = SetOf(NameContentLength, NameTransferEncoding, NameTrailer)
+	lengthOnly   = SetOf(NameContentLength)
+)
+
+// plainFraming is the framing of a message that has none of the fields that decide
+// about it, or Content-Length alone and once, as most have. plain is false for all
+// others, and then for framing and parse to judge.
+func (f *Fields) plainFraming() (fr Framing, known, plain bool) {
+	switch f.present & framingNames {
+	case 0:
+		return fr, false, true
+	case lengthOnly:
+		v, once := f.Once(NameContentLength)
+		n, err := parseLength(v)
+		return Framing{Kind: Length, Length: n}, true, once && err == nil
+	}
+	return fr, true, false
+}
 
 func (f *Fields) framing() (ff framingFields) {
-	if f.present&framingNames == 0 {
-		return ff
-	}
 	for i := range f.lines {
 		switch l := &f.lines[i]; l.name {
 		case NameContentLength:
@@ -49,6 +64,14 @@ func (f *Fields) framing() (ff framingFields) {
 		}
 	}
 	return ff
+}
+
+// judgeFraming is plainFraming or, where that is not enough, all of the rules.
+func (f *Fields) judgeFraming(http10 bool) (fr Framing, known bool, err *ProtocolError) {
+	if fr, known, plain := f.plainFraming(); plain {
+		return fr, known, nil
+	}
+	return f.framing().parse(http10)
 }
 
 // parse applies what requests and responses have in common. known is false when
@@ -133,7 +156,7 @@ func parseLength(v []byte) (int64, *ProtocolError) {
 // 3, 4, 6 and 7). The error is a *ProtocolError with 400 or 501; the end of such a
 // message is unknown, so its connection cannot be used again.
 func RequestFraming(h *RequestHead) (Framing, error) {
-	f, _, err := h.Fields.framing().parse(h.http10)
+	f, _, err := h.Fields.judgeFraming(h.http10)
 	if err != nil {
 		return Framing{}, err
 	}
@@ -143,12 +166,11 @@ func RequestFraming(h *RequestHead) (Framing, error) {
 // ResponseFraming says how long the body of a response to a request with that method
 // is (RFC 9112 section 6.3). The error is a *ProtocolError with 502.
 func ResponseFraming(h *ResponseHead, method string) (Framing, error) {
-	ff := h.Fields.framing()
 	if method == "CONNECT" && h.status/100 == 2 {
 		// A tunnel; RFC 9110 section 9.3.6 says to ignore both fields.
 		return Framing{}, nil
 	}
-	f, known, err := ff.parse(h.http10)
+	f, known, err := h.Fields.judgeFraming(h.http10)
 	if err != nil {
 		return Framing{}, err.AsOrigin()
 	}
@@ -180,6 +202,14 @@ func (f *Fields) keepAlive(http10 bool) bool {
 	keep := !http10
 	if !f.HasName(NameConnection) {
 		return keep
+	}
+	if v, once := f.Once(NameConnection); once { // most name one option
+		switch NameOf(v) {
+		case nameClose:
+			return false
+		case NameKeepAlive:
+			return true
+		}
 	}
 	for i := f.next(NameConnection, 0); i >= 0; i = f.next(NameConnection, i+1) {
 		for m, rest, more := nextMember(f.valueOf(&f.lines[i])); more; m, rest, more = nextMember(rest) {

@@ -60,6 +60,11 @@ func RemoveHopByHop(f *Fields, keepTE bool) error {
 // options returns the tracked names that Connection lists, and how many other
 // options it has.
 func (f *Fields) options() (named NameSet, others int, err error) {
+	if v, once := f.Once(NameConnection); once { // most name one option
+		if id := NameOf(v); id == nameClose || id == NameKeepAlive {
+			return id.set(), 0, nil
+		}
+	}
 	n := 0
 	for i := f.next(NameConnection, 0); i >= 0; i = f.next(NameConnection, i+1) {
 		for m, rest, more := nextMember(f.valueOf(&f.lines[i])); more; m, rest, more = nextMember(rest) {

@@ -233,6 +233,11 @@ func parseHTTPVersion(b []byte) (http10 bool, err *ProtocolError) {
 // cannot be read in two ways.
 func (h *ResponseHead) parseStatusLine(b []byte) (next int, err *ProtocolError) {
 	const fixed = len("HTTP/1.1 200")
+	if line := usualStatusLine(b); line != "" {
+		h.status = statusOf(b[9:12])
+		h.reason = append(h.reason[:0], line[fixed+1:len(line)-2]...)
+		return len(line), nil
+	}
 	if len(b) < fixed+1 {
 		if bytes.IndexByte(b, '\n') >= 0 {
 			return 0, refuse(502, "the status line is incomplete")
@@ -259,7 +264,24 @@ func (h *ResponseHead) parseStatusLine(b []byte) (next int, err *ProtocolError) 
 		return 0, err
 	}
 	h.http10 = http10
-	h.status = int(status[0]-'0')*100 + int(status[1]-'0')*10 + int(status[2]-'0')
+	h.status = statusOf(status)
 	h.reason = append(h.reason[:0], b[i:end]...)
 	return n, nil
 }
+
+// usualStatusLine returns the line that b begins with if its phrase is the registered
+// one, else "".
+func usualStatusLine(b []byte) string {
+	if len(b) < len("HTTP/1.1 200 OK\r\n") {
+		return ""
+	}
+	// Modulo: what is no digit gives any line, which then is not what b begins with.
+	line := statusLines[uint(statusOf(b[9:12]))%uint(len(statusLines))]
+	if line == "" || len(b) < len(line) || string(b[:len(line)]) != line {
+		return ""
+	}
+	return line
+}
+
+// statusOf reads three digits.
+func statusOf(b []byte) int { return int(b[0]-'0')*100 + int(b[1]-'0')*10 + int(b[2]-'0') }

@@ -1,5 +1,7 @@
 package h1
 
+import "strconv"
+
 // reasons are the phrases of RFC 9110 section 15 and the IANA registry.
 var reasons = [600]string{
 	100: "Continue", 101: "Switching Protocols", 102: "Processing", 103: "Early Hints",
@@ -27,3 +29,14 @@ func ReasonPhrase(status int) string {
 	}
 	return reasons[status]
 }
+
+// statusLines are the status lines with registered phrases: what most responses
+// begin with, byte for byte.
+var statusLines = func() (t [600]string) {
+	for status, reason := range reasons {
+		if reason != "" {
+			t[status] = "HTTP/1.1 " + strconv.Itoa(status) + " " + reason + "\r\n"
+		}
+	}
+	return t
+}()

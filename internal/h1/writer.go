@@ -27,14 +27,17 @@ func AppendResponseHead(dst []byte, h *ResponseHead) []byte {
 		dst = append(dst, "HTTP/1.1 500 Internal Server Error\r\n"...)
 		return append(appendFields(dst, &h.Fields), "\r\n"...)
 	}
-	line := [...]byte{'H', 'T', 'T', 'P', '/', '1', '.', '1', ' ', digit(h.status / 100), digit(h.status / 10), digit(h.status), ' '}
-	dst = append(dst, line[:]...)
+	if string(h.reason) == reasons[h.status] && len(h.reason) > 0 {
+		dst = append(dst, statusLines[h.status]...)
+		return append(appendFields(dst, &h.Fields), "\r\n"...)
+	}
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(h.status), 10)
+	dst = append(dst, ' ')
 	dst = append(dst, h.reason...)
 	dst = append(dst, "\r\n"...)
 	return append(appendFields(dst, &h.Fields), "\r\n"...)
 }
-
-func digit(n int) byte { return byte('0' + n%10) }
 
 // appendFields appends the lines of f, those that stand beside each other in its
 // buffer in one piece.
