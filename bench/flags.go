@@ -18,6 +18,8 @@ type options struct {
 	quick     bool
 	scale     bool
 	soak      time.Duration // 0: no
+	profiles  string        // folder; "" is no
+	pgo       string        // file; "" is no
 	rounds    int
 	timing    load.Timing
 	idle      []int
@@ -54,6 +56,8 @@ func parseFlags(args []string, usage io.Writer) (options, error) {
 	fs.BoolVar(&o.quick, "quick", false, "one short round, under two minutes: good for a first look only")
 	fs.BoolVar(&o.scale, "scale", false, "instead of the usual workloads: how costs change with the number of streams, connections and processors")
 	fs.DurationVar(&o.soak, "soak", 0, "instead of the usual workloads: all at once for so long (10m), against h2gw alone; does it grow?")
+	fs.StringVar(&o.profiles, "profiles", "", "instead of measuring: write processor, mutex and block profiles of h2gw under -workloads (small) into this folder, and print their heads")
+	fs.StringVar(&o.pgo, "pgo", "", "instead of measuring: write a processor profile of h2gw under -workloads ("+pgoWorkloads+") into this file, for go build -pgo")
 	fs.IntVar(&o.rounds, "rounds", 0, "how often each workload is run on each gateway (3; 1 with -quick)")
 	fs.DurationVar(&o.timing.Window, "window", 0, "how long a run is measured (2.5s; 750ms with -quick)")
 	fs.StringVar(&workloads, "workloads", "", "comma-separated, of: "+strings.Join(chooseable(load.Workloads()), " ")+" (all; with -quick without resumed); with -scale of: "+strings.Join(chooseable(load.Scale()), " "))
@@ -84,6 +88,13 @@ func parseFlags(args []string, usage io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected %q: everything is a flag", fs.Arg(0))
 	}
 	o.defaults()
+	switch {
+	case workloads != "":
+	case o.profiles != "":
+		workloads = "small"
+	case o.pgo != "":
+		workloads = pgoWorkloads
+	}
 	return o, errors.Join(o.checkNumbers(idle), o.chooseLog(accessLog), o.chooseWorkloads(workloads), o.chooseGateways(gateways))
 }
 
@@ -180,7 +191,13 @@ func (o *options) chooseGateways(list string) error {
 }
 
 // profiled reports whether h2gw is to serve profiles.
-func (o *options) profiled() bool { return false }
+func (o *options) profiled() bool { return o.profiles != "" || o.pgo != "" }
+
+// alone reports whether h2gw is run without others beside it.
+func (o *options) alone() bool { return o.profiled() || o.soak > 0 }
+
+// pgoWorkloads are what the compiler is to make fast.
+const pgoWorkloads = "small,single,conns,10k,1m,upload,newconn"
 
 // wants reports whether a gateway was chosen.
 func (o *options) wants(name string) bool {

@@ -62,7 +62,7 @@ func benchmark(ctx context.Context, o options, out, progress io.Writer) (err err
 		return err
 	}
 
-	if o.soak > 0 {
+	if o.alone() {
 		o.gateways = []string{ours}
 	}
 	rep := newReport(o)
@@ -79,6 +79,9 @@ func benchmark(ctx context.Context, o options, out, progress io.Writer) (err err
 		return soak(ctx, f, o, out, progress)
 	}
 	r := &runner{h2load: load.H2load{Path: h2load, Dir: dir}, timing: o.timing}
+	if o.profiled() {
+		return takeProfiles(ctx, f, r, o, out, progress)
+	}
 	if err := measure(ctx, f, r, rep, progress); err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func newLines(title string, x axis, all []series) lineChart {
 		ch.Y = append(ch.Y, mark{height(v), strconv.FormatFloat(v, 'g', 6, 64)})
 	}
 	for _, v := range x.ticks {
-		ch.X = append(ch.X, mark{place(v), strconv.FormatFloat(v, 'g', -1, 64)})
+		ch.X = append(ch.X, mark{place(v), strconv.FormatFloat(v, 'g', 6, 64)})
 	}
 	for _, s := range all {
 		if len(s.points) > 0 {
