@@ -57,7 +57,9 @@ func (t *Txn) serveVConn() {
 // leaveVConn is the last that is done of a transaction on a virtual connection.
 // The record waits for the other end: only then it is known what was delivered.
 func (t *Txn) leaveVConn() {
-	t.guard(func() { t.cl.conn.Close() })
+	if !t.closed {
+		t.guard(func() { t.cl.conn.Close() })
+	}
 	t.guard(t.unref)
 }
 

@@ -58,9 +58,6 @@ func (c *txnContext) cancel() {
 	}
 }
 
-// reusable: nobody outside has it.
-func (c *txnContext) reusable() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.used
-}
+// reusable: nobody outside has it. It is asked when the transaction has ended:
+// who has got it since has it from somebody for whom used was set.
+func (c *txnContext) reusable() bool { return !c.used }

@@ -198,10 +198,10 @@ func (t *Txn) sendResponse() event {
 	t.noteKeepAlive()
 	t.dropOrigin(keepOrigin(t.view()))
 	t.keep = t.keep && t.up.readAll.Load()
-	if ev := t.flush(); ev.kind != evNone {
+	t.respDir = dirDone
+	if ev := t.flushLast(); ev.kind != evNone {
 		return ev
 	}
-	t.respDir = dirDone
 	return event{kind: evDone}
 }
 
@@ -388,7 +388,7 @@ func (t *Txn) flush() event {
 		return event{kind: evNone}
 	}
 	if t.inline {
-		return t.tryFlush()
+		return t.tryFlush(false)
 	}
 	ev := t.writeBody(t.respOut, t.bodyOut)
 	t.bodyOut = 0
@@ -406,13 +406,28 @@ func (t *Txn) writeBody(p []byte, body int64) event {
 	return ev
 }
 
+// flushLast is flush for what is written last. Inline the connection is closed
+// with it: there is nothing left to do that could need it.
+func (t *Txn) flushLast() event {
+	if t.inline {
+		return t.tryFlush(true)
+	}
+	return t.flush()
+}
+
 // tryFlush is flush without waiting: evWait when the client's side has no room
 // for the rest.
-func (t *Txn) tryFlush() event {
+func (t *Txn) tryFlush(last bool) event {
 	if t.rec.FirstByte.IsZero() {
 		t.rec.FirstByte = t.now
 	}
-	n, err := t.cl.vc.TryWrite(t.respOut)
+	var n int
+	var err error
+	if last {
+		n, err = t.cl.vc.TryWriteClose(t.respOut)
+	} else {
+		n, err = t.cl.vc.TryWrite(t.respOut)
+	}
 	t.cl.bytesOut += uint64(n)
 	rest := len(t.respOut) - n
 	body := min(t.bodyOut, int64(rest))
@@ -425,6 +440,7 @@ func (t *Txn) tryFlush() event {
 	case rest > 0:
 		return event{kind: evWait}
 	}
+	t.closed = last
 	return event{kind: evNone}
 }
 

@@ -142,8 +142,8 @@ func (t *Txn) emit() {
 // settle looks at what the client really took from a virtual connection.
 func (t *Txn) settle() {
 	r := &t.rec
-	unread := int64(t.cl.vc.Unread())
-	cause, byPeer := t.cl.vc.ResetCause()
+	lost, cause, byPeer := t.cl.vc.Ending()
+	unread := int64(lost)
 	if cause != nil {
 		r.H2Error = codeName(cause.Code)
 	}

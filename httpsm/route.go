@@ -67,7 +67,7 @@ func (t *Txn) admissible() event {
 		return event{kind: evRequestRefused, status: 508, err: errLoop}
 	case limit > 0 && t.up.framing.Length > limit:
 		return event{kind: evRequestBad, status: 413, err: errBodyTooLarge}
-	case t.cl.vc != nil && t.up.readAll.Load() && !t.upgrade.asked && t.cl.hasMore():
+	case t.cl.vc != nil && t.up.readAll.Load() && !t.upgrade.asked && t.hasExcess():
 		return event{kind: evRequestBad, status: 400, err: errTrailingBytes}
 	case mustNotForward(h) && h.Method() == "OPTIONS":
 		// We are the last recipient, and these are our options.
@@ -77,6 +77,15 @@ func (t *Txn) admissible() event {
 		return event{kind: evRequestRefused, status: 405, err: errNoForward}
 	}
 	return event{kind: evNone}
+}
+
+// hasExcess: something follows a request that has no body. While the transaction
+// has not waited for anything, that is what followed its head.
+func (t *Txn) hasExcess() bool {
+	if t.inline {
+		return t.excess
+	}
+	return t.cl.hasMore()
 }
 
 // seenBefore finds our own pseudonym, which no other instance has, in Via.

@@ -45,9 +45,9 @@ func (t *Txn) apply(ev event) {
 	if a.outcome != "" {
 		t.fail(a, ev.err)
 	}
+	t.alone = t.alone || a.alone
 	if a.retry != "" {
 		t.fresh = a.fresh
-		t.alone = t.alone || a.alone
 		t.noteRetry(a.retry, ev.err)
 	}
 	if t.state == StateReplyLocally && a.next == StateReplyLocally {
@@ -186,7 +186,7 @@ func (t *Txn) parseRequestHead() event {
 	if cl.vc != nil && cl.r == cl.w {
 		if b, _ := cl.vc.Peek(); len(b) > 0 {
 			if n, err := h1.ParseRequestHead(&t.req, b, t.m.requestLimits); n > 0 && err == nil {
-				cl.vc.Discard(n)
+				t.excess = cl.vc.DiscardLeft(n) > 0
 				cl.bytesIn += uint64(n)
 				return event{kind: evNone}
 			}

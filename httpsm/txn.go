@@ -77,6 +77,7 @@ type Txn struct {
 	sentBytes   int              // of reqOut, in this exchange
 	built       bool             // the origin's head is ready in reqOut
 	prepared    bool             // the client's head is, in respOut
+	closed      bool             // the virtual connection was closed with the last write
 	requestLeft bool
 	gotBytes    bool // of a response, on this exchange
 	interims    int
@@ -84,6 +85,7 @@ type Txn struct {
 	headSent    bool
 	keep        bool // HTTP/1.1: the connection carries another request
 	headOK      bool // the request head was valid
+	excess      bool // bytes followed it when it was read
 	fresh       bool // a retry that wants a new connection
 	lastResort  bool // see view
 	watching    bool
@@ -247,8 +249,9 @@ func (t *Txn) reset() {
 	t.respDir, t.out, t.transform, t.bodyOut, t.headBytes = 0, responseFraming{}, nil, 0, 0
 	t.group, t.ep, t.sessionHooks, t.hooks, t.explain = nil, nil, nil, nil, nil
 	t.shared, t.alone, t.blamed, t.framed = nil, false, false, false
-	t.await, t.inline, t.resumed, t.since, t.sentBytes, t.prepared = nil, false, false, time.Time{}, 0, false
+	t.await, t.inline, t.resumed, t.since, t.sentBytes, t.prepared, t.closed = nil, false, false, time.Time{}, 0, false, false
 	t.built, t.requestLeft, t.gotBytes, t.originKeep, t.headSent = false, false, false, false, false
+	t.excess = false
 	t.keep, t.headOK, t.watching, t.fresh, t.lastResort, t.interims = false, false, false, false, false, 0
 	t.upgrade = upgrade{}
 	if t.tun.Load() != nil {
