@@ -74,6 +74,9 @@ type Config struct {
 	// OnRefusal is called once for each stream that was refused before a
 	// transaction existed. It must not block. May be nil.
 	OnRefusal func(*Refusal)
+	// OnRest is called when a session has given back what it does not need while
+	// it has no streams. It must not block. May be nil.
+	OnRest func()
 	// Log gets one line per session that ends by a fault of ours. The zero
 	// Logger is silent.
 	Log zerolog.Logger

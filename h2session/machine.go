@@ -191,6 +191,7 @@ func (m *machine) release(st *stream, now time.Time) {
 	if len(m.streams) == 0 {
 		m.idleSince = now
 		m.remind(now, m.cfg.sessionIdle())
+		m.remind(now, restAfter)
 		m.settle()
 	}
 }

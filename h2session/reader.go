@@ -19,9 +19,9 @@ import (
 type frameReader struct {
 	conn    net.Conn
 	account *account // nil in tests
-	buf     []byte   // buf[r:w] is read and not used
+	buf     []byte   // buf[r:w] is read and not used; nil at rest
 	r, w    int
-	small   []byte             // what buf is for a session with little to say
+	small   *[smallBuffer]byte // what buf is for a session with little to say
 	large   *[largeBuffer]byte // what it is for one that uploads
 	last    int                // bytes of the last Read
 	held    int                // what the account was told of buf
@@ -37,11 +37,13 @@ const (
 	largeBuffer = 32 << 10
 )
 
-var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+var (
+	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
+	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+)
 
 func newFrameReader(conn net.Conn, now time.Time) frameReader {
-	small := make([]byte, smallBuffer)
-	return frameReader{conn: conn, small: small, buf: small, now: now}
+	return frameReader{conn: conn, now: now}
 }
 
 // errMidFrame is a connection that ended within a frame, or within the preface.
@@ -55,9 +57,17 @@ func midFrame(err error) error {
 	return err
 }
 
-// next returns the next n bytes, valid until the next call. The error is
-// errMidFrame when the connection ended behind the first of them.
+// next returns the next n bytes, valid until the next call, and consumes them.
 func (f *frameReader) next(n int) ([]byte, error) {
+	p, err := f.peek(n)
+	f.r += len(p)
+	return p, err
+}
+
+// peek returns the next n bytes, valid until the next call. The error is
+// errMidFrame when the connection ended behind the first of them. After an error
+// nothing is lost: when it was a deadline, peek may be called again.
+func (f *frameReader) peek(n int) ([]byte, error) {
 	for f.w-f.r < n {
 		if err := f.fill(n); err != nil {
 			if f.w > f.r {
@@ -66,15 +76,17 @@ func (f *frameReader) next(n int) ([]byte, error) {
 			return nil, err
 		}
 	}
-	p := f.buf[f.r : f.r+n]
-	f.r += n
-	return p, nil
+	return f.buf[f.r : f.r+n], nil
 }
 
 // fill reads once, with room for n bytes from r on.
 func (f *frameReader) fill(n int) error {
 	switch {
 	case n > len(f.buf):
+		if f.buf == nil && n <= smallBuffer {
+			f.takeSmall()
+			break
+		}
 		f.grow(n)
 	case f.r == f.w:
 		f.r, f.w = 0, 0
@@ -117,6 +129,7 @@ func (f *frameReader) grow(n int) {
 	if was != nil {
 		largeBuffers.Put(was)
 	}
+	f.dropSmall()
 }
 
 // shrink gives a large buffer back before a wait that may be long: that for a
@@ -125,8 +138,37 @@ func (f *frameReader) shrink(n int) {
 	if n != frameHeaderLen || f.last > smallBuffer || len(f.buf) == smallBuffer {
 		return
 	}
+	f.dropLarge()
+	f.takeSmall()
+}
+
+func (f *frameReader) takeSmall() {
+	f.small = smallBuffers.Get().(*[smallBuffer]byte)
+	f.buf = f.small[:]
+}
+
+func (f *frameReader) dropSmall() {
+	if f.small != nil {
+		smallBuffers.Put(f.small)
+		f.small = nil
+	}
+}
+
+func (f *frameReader) dropLarge() {
+	if f.large != nil {
+		largeBuffers.Put(f.large)
+		f.large = nil
+	}
+	f.hold(0)
+}
+
+// rest gives the buffer back, unless bytes wait in it.
+func (f *frameReader) rest() bool {
+	if f.r < f.w {
+		return false
+	}
 	f.release()
-	f.buf = f.small
+	return true
 }
 
 // hold accounts for a buffer of n bytes; the small one is part of the session.
@@ -138,11 +180,8 @@ func (f *frameReader) hold(n int) {
 }
 
 func (f *frameReader) release() {
-	if f.large != nil {
-		largeBuffers.Put(f.large)
-		f.large = nil
-	}
-	f.hold(0)
+	f.dropLarge()
+	f.dropSmall()
 	f.buf, f.r, f.w = nil, 0, 0
 }
 
@@ -168,9 +207,10 @@ func (f *frameReader) upcoming() http2.FrameType {
 	return http2.FrameType(h[3])
 }
 
-// frame reads the next frame; its payload has at most limit bytes.
+// frame reads the next frame; its payload has at most limit bytes. When a
+// deadline interrupts it, it may be called again.
 func (f *frameReader) frame(limit int) (frame, error) {
-	h, err := f.next(frameHeaderLen)
+	h, err := f.peek(frameHeaderLen)
 	if err != nil {
 		return frame{}, err
 	}
@@ -183,8 +223,12 @@ func (f *frameReader) frame(limit int) (frame, error) {
 	if n > limit {
 		return fr, connError(codeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE")
 	}
-	fr.payload, err = f.next(n)
-	return fr, midFrame(err)
+	p, err := f.next(frameHeaderLen + n)
+	if err != nil {
+		return fr, err
+	}
+	fr.payload = p[frameHeaderLen:]
+	return fr, nil
 }
 
 // unpad strips the padding of DATA and HEADERS (RFC 9113, section 6.1).

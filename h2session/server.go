@@ -67,25 +67,25 @@ func addrPort(a net.Addr) netip.AddrPort {
 // the session's goroutines have ended and all its virtual connections are closed
 // on both ends, so that what transactions record and what it returns agree.
 func (s *Server) ServeSession(ctx context.Context, conn net.Conn, sess *pitag.Session) *pitag.SessionRecord {
-	ss := newSession(s, conn, sess)
-	s.add(ss)
+	over := make(chan *pitag.SessionRecord, 1)
+	ss := s.begin(conn, sess, func(r *pitag.SessionRecord) { over <- r })
 	stop := context.AfterFunc(ctx, func() { ss.abort(pitag.CauseDrain) })
 	defer stop()
-	r := ss.run()
-	s.remove(ss)
-	return r
+	return <-over
 }
 
 // StartSession serves conn as ServeSession does, without waiting for its end: it
-// calls over then, from another goroutine.
+// calls over then, from another goroutine. It saves the goroutine that would
+// wait, which is much of what an idle session costs.
 func (s *Server) StartSession(conn net.Conn, sess *pitag.Session, over func(*pitag.SessionRecord)) {
+	s.begin(conn, sess, over)
+}
+
+func (s *Server) begin(conn net.Conn, sess *pitag.Session, over func(*pitag.SessionRecord)) *Session {
 	ss := newSession(s, conn, sess)
 	s.add(ss)
-	go func() {
-		r := ss.run()
-		s.remove(ss)
-		over(r)
-	}()
+	ss.start(over)
+	return ss
 }
 
 func (s *Server) add(ss *Session) {

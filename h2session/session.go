@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -39,20 +40,23 @@ type Session struct {
 	// The write loop's.
 	out      puller
 	bytesOut uint64
-	written  chan struct{} // closed when the write loop has ended
 
 	account account // of what is buffered; its fields are atomic
 	inbox   inbox
 	held    atomic.Bool // no frame is to be taken as it comes; unlock keeps it
+	drowsy  atomic.Bool // a read deadline has passed for the sake of resting
 
 	mu      sync.Mutex
 	m       *machine
+	loop    writeState
 	writer  sync.Cond // something to write, or the end
 	reader  sync.Cond // control frames were taken
-	settled sync.Cond // live went to zero
+	settled sync.Cond // live went to zero, or the write loop has had its last words
 	timer   *time.Timer
 	asleep  bool // the write loop waits
 	dead    bool // the connection is of no use any more
+
+	over func(*pitag.SessionRecord) // called when all has ended
 }
 
 func newSession(srv *Server, conn net.Conn, sess *pitag.Session) *Session {
@@ -63,7 +67,6 @@ func newSession(srv *Server, conn net.Conn, sess *pitag.Session) *Session {
 		explain:   srv.Config.Log.Debug().Enabled(),
 		in:        newFrameReader(conn, now),
 		block:     newHeaderBlock(&srv.Config),
-		written:   make(chan struct{}),
 		m:         newMachine(&srv.Config, now),
 	}
 	s.account.open(&srv.Config)
@@ -82,10 +85,10 @@ func (s *Session) unlock() {
 	}
 	switch {
 	case m.phase == closing:
-		s.writer.Signal()
+		s.wakeWriter()
 		s.reader.Signal()
 	case m.wantsWrite():
-		s.writer.Signal()
+		s.wakeWriter()
 	}
 	if m.alarmMoved {
 		m.alarmMoved = false
@@ -109,15 +112,43 @@ func (s *Session) unlock() {
 	}
 }
 
-// run serves the connection to its end and waits for everything that belongs to
-// it: both loops, and all virtual connections.
-func (s *Session) run() *pitag.SessionRecord {
-	go s.writeLoop()
-	s.readLoop()
+// start serves the connection, in goroutines of its own: over is called at the
+// end of everything that belongs to it, both loops and all virtual connections.
+func (s *Session) start(over func(*pitag.SessionRecord)) {
+	s.over = over
+	s.lock()
+	s.loop = writeIdle
+	s.unlock() // our SETTINGS are waiting
+	go s.serve(false)
+}
+
+// serve runs the read loop until the session rests, when a new goroutine takes
+// its place, or to the end.
+func (s *Session) serve(rested bool) {
+	if rested {
+		if f := s.cfg.OnRest; f != nil {
+			f()
+		}
+		awaitInput(s.conn)
+		s.awake()
+	}
+	if s.readLoop(!rested) {
+		go s.serve(true)
+		return
+	}
+	s.end()
+}
+
+// end waits for what is left of the session when nothing is read any more.
+func (s *Session) end() {
 	if !s.stopped() {
 		s.conn.Close()
 	}
-	<-s.written
+	s.lock()
+	for s.loop != writeEnded {
+		s.settled.Wait()
+	}
+	s.mu.Unlock()
 	s.conn.Close()
 	s.lock()
 	for s.m.live > 0 {
@@ -128,7 +159,9 @@ func (s *Session) run() *pitag.SessionRecord {
 	s.in.release()
 	s.block.hold(&s.account, 0)
 	s.account.close()
-	return s.record()
+	r := s.record()
+	s.srv.remove(s)
+	s.over(r)
 }
 
 // stopped ends what reading kept alive. It reports whether the session was
@@ -159,13 +192,17 @@ func (s *Session) record() *pitag.SessionRecord {
 	return r
 }
 
-// readLoop reads frames until the connection ends. After the session has failed
-// or was drained it reads on without looking, so that the client gets to see the
-// last frames: closing a socket with unread bytes destroys what is in flight.
-func (s *Session) readLoop() {
+// readLoop reads frames until the session rests, which it reports, or the
+// connection ends. After the session has failed or was drained it reads on
+// without looking, so that the client gets to see the last frames: closing a
+// socket with unread bytes destroys what is in flight.
+func (s *Session) readLoop(first bool) (rests bool) {
 	defer s.recovered()
 	defer s.handOver()
-	err := s.readPreface()
+	var err error
+	if first {
+		err = s.readPreface()
+	}
 	for err == nil {
 		var f frame
 		if s.opened != nil && s.in.upcoming() > http2.FrameHeaders {
@@ -173,14 +210,23 @@ func (s *Session) readLoop() {
 		}
 		if f, err = s.in.frame(s.cfg.maxFrameSize()); err == nil {
 			err = s.recvFrame(&f)
+		} else if s.drowsy.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+			if err = nil; s.lieDown() {
+				return true
+			}
 		}
 		if err != nil {
 			err = s.fault(err)
 		}
 	}
-	if !s.ending(err) {
-		return
+	if s.ending(err) {
+		s.readOn()
 	}
+	return false
+}
+
+// readOn reads to the connection's end, or the deadline of a closing session.
+func (s *Session) readOn() {
 	var sink [512]byte
 	for {
 		n, err := s.conn.Read(sink[:])
@@ -276,11 +322,15 @@ func (s *Session) onTimer() {
 func (s *Session) tick() (cut bool) {
 	s.lock()
 	defer s.unlock()
-	if !s.dead && s.m.tick(time.Now()) {
-		s.dead = true
-		return true
+	if s.dead {
+		return false
 	}
-	return false
+	cut, rest := s.m.tick(time.Now())
+	if rest {
+		s.sendToRest()
+	}
+	s.dead = cut
+	return cut
 }
 
 // drain begins the graceful end.

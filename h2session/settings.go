@@ -91,6 +91,7 @@ func (m *machine) recvSettings(payload []byte, now time.Time) error {
 		}
 		m.idleSince = now
 		m.remind(now, m.cfg.sessionIdle())
+		m.remind(now, restAfter)
 	}
 	m.frame(http2.FrameSettings, http2.FlagSettingsAck, 0, 0)
 	return nil

@@ -152,6 +152,8 @@ type clocks struct {
 	writeSince   time.Time     // a conn.Write has begun and not returned
 	starvedSince time.Time     // a response waits for the session window
 	noticeAt     time.Time     // the first GOAWAY was queued
+	wokeUp       time.Time     // the session's last rest ended
+	resting      bool          // it rests, or was told to
 
 	// alarm is when tick is to be called; the zero time means never.
 	alarm      time.Time
@@ -162,10 +164,13 @@ type clocks struct {
 // move back all the time, as that of an idle session, need no more than this at
 // their start: tick looks again.
 func (c *clocks) remind(since time.Time, wait time.Duration) {
-	if wait == 0 {
-		return
+	if wait != 0 {
+		c.remindAt(since.Add(wait))
 	}
-	if at := since.Add(wait); c.alarm.IsZero() || at.Before(c.alarm) {
+}
+
+func (c *clocks) remindAt(at time.Time) {
+	if c.alarm.IsZero() || at.Before(c.alarm) {
 		c.alarm, c.alarmMoved = at, true
 	}
 }
@@ -201,15 +206,16 @@ func (d *deadlines) passed(since time.Time, wait time.Duration) bool {
 
 // tick does what the time asks for and sets the alarm for the next look. cut
 // means that the connection takes nothing any more and has to be closed without
-// a word.
-func (m *machine) tick(now time.Time) (cut bool) {
+// a word, rest that the session is to be sent to rest.
+func (m *machine) tick(now time.Time) (cut, rest bool) {
 	m.alarm, m.alarmMoved = time.Time{}, false
 	d := deadlines{now: now}
 	cut = m.expire(&d)
+	rest = !cut && m.rests(&d)
 	if !d.next.IsZero() {
-		m.remind(d.next, time.Nanosecond)
+		m.remindAt(d.next)
 	}
-	return cut
+	return cut, rest
 }
 
 func (m *machine) expire(d *deadlines) (cut bool) {

@@ -27,12 +27,53 @@ const linger = time.Second
 // is the system call itself.
 const slowWrite = time.Millisecond
 
-// writeLoop writes batches until the session is closing and all is said.
+// A writeState says whether the session has a write loop.
+type writeState uint8
+
+const (
+	writeOff   writeState = iota // the session has not started
+	writeIdle                    // there is none
+	writeRuns                    // there is one
+	writeEnded                   // there will be none any more
+)
+
+// wakeWriter makes sure that the write loop looks at what there is to do.
+func (s *Session) wakeWriter() {
+	switch s.loop {
+	case writeRuns:
+		s.writer.Signal()
+	case writeIdle:
+		s.loop = writeRuns
+		s.inbox.unattended.Store(false)
+		go s.writeLoop()
+	}
+}
+
+// writeLoop writes until the session rests, or is closing and all is said.
 func (s *Session) writeLoop() {
-	defer close(s.written)
-	defer s.endTurn()
+	if s.writeBatches() == workRest {
+		return // there may be another loop by now
+	}
+	s.endTurn()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loop = writeEnded
+	s.settled.Broadcast()
+}
+
+// work is what the write loop has to do.
+type work uint8
+
+const (
+	workDead work = iota // nothing can be said any more
+	workOver             // all is said
+	workRest             // nothing, and the session rests
+	workSome
+)
+
+func (s *Session) writeBatches() (work work) {
 	defer s.recovered()
-	for s.awaitWork() {
+	for work = s.awaitWork(); work == workSome; work = s.awaitWork() {
 		// Transactions that are about to write get to do so first: one
 		// system call then carries what would have taken several.
 		runtime.Gosched()
@@ -46,25 +87,28 @@ func (s *Session) writeLoop() {
 			batches.Put(buf)
 		}
 		if !ok {
-			return
+			return workDead
 		}
 	}
-	s.closeWrite()
+	if work == workOver {
+		s.closeWrite()
+	}
+	return work
 }
 
-// awaitWork waits until there is something to write. False means that there
-// never will be.
-func (s *Session) awaitWork() bool {
+// awaitWork waits until there is something to write, or a reason not to wait.
+// With workRest the session has no write loop any more: wakeWriter makes one.
+func (s *Session) awaitWork() work {
 	s.lock()
 	defer s.mu.Unlock()
 	for {
 		switch {
 		case s.dead:
-			return false
+			return workDead
 		case s.m.wantsWrite():
-			return true
+			return workSome
 		case s.m.phase == closing:
-			return false
+			return workOver
 		}
 		if !s.inbox.unattended.Load() {
 			// Whoever posts from here on wakes us; what came before that we
@@ -72,6 +116,11 @@ func (s *Session) awaitWork() bool {
 			s.inbox.unattended.Store(true)
 			s.hear()
 			continue
+		}
+		if s.m.resting {
+			s.out.rest()
+			s.loop = writeIdle
+			return workRest
 		}
 		s.asleep = true
 		s.writer.Wait()

@@ -41,6 +41,7 @@ type Gateway struct {
 	ids      ids
 	registry registry
 	memory   *h2session.Memory
+	tidier   tidier
 	panics   atomic.Uint64 // recovered here, beside those the servers count
 	started  atomic.Bool
 	stopped  chan struct{} // closed when Shutdown has ended
@@ -142,6 +143,7 @@ func (g *Gateway) makeServers() {
 	sc.Log = g.log
 	g.memory = h2session.NewMemory(g.cfg.Settings.Limits.Memory)
 	sc.Memory = g.memory
+	sc.OnRest = g.tidier.note
 	g.h2 = &h2session.Server{Connector: g.connector, Config: sc}
 	g.h2c = &h2session.Server{Connector: g.connector, Config: sc}
 }

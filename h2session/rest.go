@@ -1,0 +1,123 @@
+package h2session
+
+import (
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/h2gw/h2gw/internal/h1"
+)
+
+// A session at rest. Most connections of a front door have nothing to say for
+// most of their life, and what they hold meanwhile decides how many fit. When no
+// stream was open for a while, the timer sends the session to rest: the write
+// loop ends until there is something to write, and the read loop gives its
+// buffers back and goes on in a fresh goroutine, which waits in a few small
+// frames. What the old one's stack had grown to is free for others.
+
+// restAfter is how long a session has no stream, and no other wake-up, before it
+// rests: more than the pauses within a page load, which are not to pay for it.
+const restAfter = time.Second
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// rests decides whether the session is to rest now. If not yet, it is a reason
+// to look again.
+func (m *machine) rests(d *deadlines) bool {
+	if m.resting || m.phase != serving || len(m.streams) > 0 {
+		return false // what ends this reminds
+	}
+	since := m.idleSince
+	if m.wokeUp.After(since) {
+		since = m.wokeUp
+	}
+	if !d.passed(since, restAfter) {
+		return false
+	}
+	if m.live > 0 || !m.headSince.IsZero() || !m.writeSince.IsZero() || m.wantsWrite() {
+		d.passed(d.now, restAfter) // soon
+		return false
+	}
+	return true
+}
+
+// sendToRest makes both loops look up: the write loop by its condition, the read
+// loop by a deadline that has passed. It is set under Session.mu, as all in this
+// file, so that it cannot take the place of the one that bounds a closing.
+func (s *Session) sendToRest() {
+	s.m.resting = true
+	s.drowsy.Store(true)
+	s.writer.Signal()
+	s.conn.SetReadDeadline(longAgo)
+}
+
+// lieDown is for the read loop when a read has failed in a drowsy session. It
+// reports whether the session rests now; otherwise reading goes on.
+func (s *Session) lieDown() bool {
+	s.lock()
+	defer s.unlock()
+	m := s.m
+	s.drowsy.Store(false)
+	if m.phase == closing {
+		s.conn.SetReadDeadline(time.Now().Add(linger))
+		return false
+	}
+	s.conn.SetReadDeadline(time.Time{})
+	if m.phase != serving || len(m.streams) > 0 || s.block.id != 0 || !s.in.rest() {
+		m.rouse(time.Now())
+		return false
+	}
+	s.block.fields, s.req, s.fields, s.text = nil, request{}, h1.Fields{}, nil
+	m.spare, m.nspare = nil, 0
+	if len(m.ctrl) == 0 {
+		m.ctrl = nil
+	}
+	return true
+}
+
+// awake ends the rest, for the read loop.
+func (s *Session) awake() {
+	s.lock()
+	defer s.unlock()
+	s.m.rouse(time.Now())
+}
+
+func (m *machine) rouse(now time.Time) {
+	m.resting, m.wokeUp = false, now
+	m.remind(now, restAfter)
+}
+
+// awaitInput waits until conn has something to read or has come to its end. It
+// needs no buffer, and little stack. Where conn is no socket it returns at once:
+// the read that follows waits as well.
+func awaitInput(conn net.Conn) {
+	if s := socketOf(conn); s != nil {
+		if raw, err := s.SyscallConn(); err == nil {
+			_ = raw.Read(readable) // an error is the next Read's, too
+		}
+	}
+}
+
+// socketOf finds the socket beneath what is wrapped around it; nil when there is
+// none, or when a wrapper has input of its own.
+func socketOf(conn net.Conn) syscall.Conn {
+	for conn != nil {
+		if s, ok := conn.(syscall.Conn); ok {
+			return s
+		}
+		w, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		conn = w.NetConn()
+	}
+	return nil
+}
+
+// rest lets go of what the next response makes anew. The HPACK table stays: the
+// client has it, too.
+func (w *puller) rest() {
+	w.enc.block, w.enc.seen = nil, seenValues{}
+	w.head = h1.ResponseHead{}
+}

@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"runtime/debug"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+)
+
+// A tidier gives memory back when the gateway comes to rest. The runtime keeps
+// what a burst of connections has left behind, garbage and free pages, for
+// minutes: as much again as thousands of idle sessions hold. So when sessions
+// have rested or ended, and for a moment no more did, it is collected and
+// returned if it is worth it. Nothing runs while nothing happens, nor while the
+// coming and going never pauses.
+type tidier struct {
+	last  atomic.Int64 // when note was called last, in Unix nanoseconds
+	armed atomic.Bool  // a timer is set
+}
+
+const (
+	// tidyPause is how long nothing must have come to rest.
+	tidyPause = 500 * time.Millisecond
+	// leastTidied is what is worth a collection, if it is tidyShare of all
+	// memory, too: what follows has to fault in pages again.
+	leastTidied = 2 << 20
+	tidyShare   = 8
+)
+
+// note tells that a session rests or has ended. It costs next to nothing.
+func (t *tidier) note() {
+	t.last.Store(time.Now().UnixNano())
+	if !t.armed.Load() && t.armed.CompareAndSwap(false, true) {
+		time.AfterFunc(tidyPause, t.look)
+	}
+}
+
+// look tidies up when there was a pause, and otherwise looks again later.
+func (t *tidier) look() {
+	since := time.Since(time.Unix(0, t.last.Load()))
+	if since < tidyPause {
+		time.AfterFunc(tidyPause-since, t.look)
+		return
+	}
+	t.armed.Store(false)
+	if spare() {
+		debug.FreeOSMemory()
+	}
+}
+
+// spare reports whether enough memory is held for nothing.
+func spare() bool {
+	s := []metrics.Sample{
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+	}
+	metrics.Read(s)
+	free, objects, live, total, released := s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64(), s[3].Value.Uint64(), s[4].Value.Uint64()
+	held := free
+	if objects > live {
+		held += objects - live // garbage, if nothing new is alive
+	}
+	return held >= leastTidied && held >= (total-released)/tidyShare
+}
