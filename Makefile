@@ -28,11 +28,20 @@ fuzz-short: ## each fuzz target for FUZZTIME (20s)
 compare: ## h2gw beside the peers that are installed, under two minutes (bench/README.md)
 	$(GO) run ./bench -quick
 
+curves: ## cost by number of streams, connections and processors
+	$(GO) run ./bench -scale
+
+soak: ## ten minutes of everything at once: does anything grow?
+	$(GO) run ./bench -soak 10m
+
+pgo: ## cmd/h2gw/default.pgo from the benchmark's workloads; go build finds it there
+	$(GO) run ./bench -pgo cmd/h2gw/default.pgo
+
 scenarios: ## the hostile and odd clients of testdata/scenarios
 	$(GO) test -count=1 ./internal/scenario ./internal/hostile
 
 bench: ## Go benchmarks with allocations
-	$(GO) test -run '^$$' -bench . -benchmem ./vconn ./internal/h1 ./h2session ./httpsm ./httpsm/origin ./internal/accesslog ./internal/report
+	$(GO) test -run '^$$' -bench . -benchmem ./vconn ./internal/h1 ./h2session ./httpsm ./httpsm/origin ./internal/accesslog ./internal/report ./internal/gateway
 
 fmt: ## format the tree
 	gofmt -w $$(git ls-files '*.go')
@@ -44,4 +53,4 @@ lint: ## go vet and staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-.PHONY: help build check test race e2e conformance compare scenarios fuzz-short bench fmt fmt-check lint
+.PHONY: help build check test race e2e conformance compare curves soak pgo scenarios fuzz-short bench fmt fmt-check lint
