@@ -40,6 +40,10 @@ func newBlockEncoder() *blockEncoder {
 	return e
 }
 
+// rest lets go of what an idle session need not hold. The dynamic table stays:
+// the client has it, too.
+func (e *blockEncoder) rest() { e.block, e.seen = nil, seenValues{} }
+
 // Write takes what enc has encoded.
 func (e *blockEncoder) Write(p []byte) (int, error) {
 	e.block = append(e.block, p...)

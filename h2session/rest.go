@@ -115,9 +115,8 @@ func socketOf(conn net.Conn) syscall.Conn {
 	return nil
 }
 
-// rest lets go of what the next response makes anew. The HPACK table stays: the
-// client has it, too.
+// rest lets go of what the next response makes anew.
 func (w *puller) rest() {
-	w.enc.block, w.enc.seen = nil, seenValues{}
+	w.enc.rest()
 	w.head = h1.ResponseHead{}
 }
