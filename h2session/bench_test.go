@@ -33,7 +33,7 @@ func (trivial) Consumed(*vconn.Conn, int)                {}
 func (trivial) PeerReset(*vconn.Conn, *vconn.ResetError) {}
 func (trivial) Closed(*vconn.Conn)                       {}
 
-// BenchmarkSmallGet is one session in memory, 100 streams at a time: the cost of
+// BenchmarkSmallGet is one session in memory, 32 streams at a time: the cost of
 // a request in h2session and vconn, the client's included.
 func BenchmarkSmallGet(b *testing.B) {
 	client, server := testkit.Pipe()
@@ -52,7 +52,7 @@ func BenchmarkSmallGet(b *testing.B) {
 		}
 		return block.Bytes()
 	}
-	const burst = 100
+	const burst = 32
 	id := uint32(1)
 	var out []byte
 	first := request()

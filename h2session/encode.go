@@ -1,154 +1,131 @@
 package h2session
 
 import (
-	"unsafe"
-
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/h2gw/h2gw/internal/h1"
 )
 
-// A blockEncoder turns HTTP/1.1 heads and trailers into HEADERS frames. It
-// belongs to the write loop, so the order of encoding is the order on the wire.
+// A blockEncoder turns HTTP/1.1 heads and trailers into HEADERS frames (RFC 7541).
+// It belongs to the write loop, so the order of encoding is the order on the
+// wire.
+//
+// What it has met before goes into the dynamic table, of which it is the only
+// user: what is met again is found in a small cache that knows its place there,
+// so no table is searched.
 type blockEncoder struct {
-	enc   *hpack.Encoder
-	block []byte // the block being made; enc writes to its end
-	seen  seenValues
-	// resized means that enc has a table size update to tell, which has to be
-	// first in a block (RFC 7541, section 4.2): the next field is enc's.
-	resized bool
+	block []byte // the block being made
+	table fieldTable
+	met   metFields
+	// resized means that the next block has to begin with a change of the
+	// table's size (RFC 7541, section 4.2), and emptied with one to 0 before it.
+	resized, emptied bool
+	size             int    // what it changes to
+	lower            []byte // a name in lower case
 	// priority is what the last head's priority field says.
 	priority signal
 }
+
+func newBlockEncoder() *blockEncoder { return &blockEncoder{table: fieldTable{max: tableLimit}} }
 
 // resize keeps the dynamic table within what the client allows. Of two changes
 // before a block both the least and the last size have to be told (RFC 7541,
 // section 4.2); the decoder of Go takes a second update only when the first has
 // emptied the table.
 func (e *blockEncoder) resize(n uint32) {
-	if e.resized {
-		e.enc.SetMaxDynamicTableSize(0)
-	}
-	e.enc.SetMaxDynamicTableSize(n)
-	e.resized = true
+	e.emptied = e.emptied || e.resized
+	e.resized, e.size = true, int(min(n, tableLimit))
 }
 
-func newBlockEncoder() *blockEncoder {
-	e := new(blockEncoder)
-	e.enc = hpack.NewEncoder(e)
-	return e
+// begin begins a block.
+func (e *blockEncoder) begin() {
+	e.block = e.block[:0]
+	if !e.resized {
+		return
+	}
+	if e.emptied {
+		e.block = append(e.block, 0x20)
+		e.table.resize(0)
+	}
+	e.block = appendInt(e.block, 0x20, 5, uint64(e.size))
+	e.table.resize(e.size)
+	e.resized, e.emptied = false, false
 }
 
 // rest lets go of what an idle session need not hold. The dynamic table stays:
 // the client has it, too.
-func (e *blockEncoder) rest() { e.block, e.seen = nil, seenValues{} }
+func (e *blockEncoder) rest() { e.block, e.lower, e.met = nil, nil, metFields{} }
 
-// Write takes what enc has encoded.
-func (e *blockEncoder) Write(p []byte) (int, error) {
-	e.block = append(e.block, p...)
-	return len(p), nil
-}
+var statusName = []byte(":status")
 
-// statusText has the codes in use; others are made when they come.
-var statusText = func() (t [600]string) {
-	for i := 100; i < len(t); i++ {
-		t[i] = string([]byte{byte('0' + i/100), byte('0' + i/10%10), byte('0' + i%10)})
+// statusField has the indexed fields of the codes in the static table.
+func statusField(status int) byte {
+	switch status {
+	case 200:
+		return 0x80 | 8
+	case 204:
+		return 0x80 | 9
+	case 206:
+		return 0x80 | 10
+	case 304:
+		return 0x80 | 11
+	case 400:
+		return 0x80 | 12
+	case 404:
+		return 0x80 | 13
+	case 500:
+		return 0x80 | 14
 	}
-	return t
-}()
+	return 0
+}
 
 // head encodes a response head.
 func (e *blockEncoder) head(status int, fs *h1.Fields) {
-	e.block = e.block[:0]
-	text := "500"
-	if status >= 100 && status < len(statusText) {
-		text = statusText[status]
+	e.begin()
+	if status < 100 || status > 599 {
+		status = 500
 	}
-	e.enc.WriteField(hpack.HeaderField{Name: ":status", Value: text})
-	e.resized = false
+	if f := statusField(status); f != 0 {
+		e.block = append(e.block, f)
+	} else {
+		text := [...]byte{byte('0' + status/100), byte('0' + status/10%10), byte('0' + status%10)}
+		e.field(h1.NameOther, statusName, text[:], nameRule{static: 8})
+	}
 	e.priority = signal{}
 	e.fields(fs)
 }
 
 // trailers encodes a trailer section.
 func (e *blockEncoder) trailers(fs *h1.Fields) {
-	e.block = e.block[:0]
+	e.begin()
 	e.fields(fs)
 }
 
-// fields encodes what HTTP/2 may carry: names in lower case, nothing that is
-// connection-specific (RFC 9113, section 8.2). The transaction removes hop-by-hop
-// fields; framing fields of HTTP/1.1 are ours to remove.
-func (e *blockEncoder) fields(fs *h1.Fields) {
-	for i := range fs.Len() {
-		name, value := fs.At(i)
-		lower := h1.LowerName(name)
-		if connectionSpecific(lower) {
-			continue
+// nameRule is what is to be known of a name: whether it has no place in HTTP/2,
+// whether it is kept out of the table, and its index in the static one.
+type nameRule struct {
+	drop, secret bool
+	static       byte
+}
+
+var nameRules = func() (t [h1.NumNames]nameRule) {
+	for name, i := range staticName {
+		id := h1.NameOfString(name)
+		if id == h1.NameOther {
+			panic("h2session: " + name + " has no number")
 		}
-		if lower == "priority" {
-			e.priority, _ = parsePriority(value)
-		}
-		e.field(lower, value)
+		t[id].static = i
 	}
-}
+	for id := range t {
+		name := h1.Name(id).String()
+		t[id].drop, t[id].secret = connectionSpecific(name), secret(name)
+	}
+	return t
+}()
 
-// field encodes one field. What has been seen before goes into the dynamic
-// table; what is new does not, for dates, tags and lengths that never come back
-// would only push out what does. That also keeps new values from being
-// allocated: the encoder keeps only what it puts into the table.
-func (e *blockEncoder) field(name string, value []byte) {
-	if e.resized {
-		e.resized = false
-		e.enc.WriteField(hpack.HeaderField{Name: name, Value: string(value)})
-		return
-	}
-	if v, known := e.seen.value(name, value); known {
-		e.enc.WriteField(hpack.HeaderField{Name: name, Value: v})
-		return
-	}
-	// A literal without indexing (RFC 7541, section 6.2.2) leaves the table
-	// alone, so it need not pass through the encoder.
-	e.block = appendNameIndex(e.block, name)
-	e.block = appendString(e.block, unsafe.String(unsafe.SliceData(value), len(value)))
-}
-
-// appendNameIndex appends a field name as a literal's first part.
-func appendNameIndex(b []byte, name string) []byte {
-	if i := staticName[name]; i > 0 {
-		if i < 15 {
-			return append(b, i)
-		}
-		return append(b, 15, i-15)
-	}
-	return appendString(append(b, 0), name)
-}
-
-// appendString appends a string literal (RFC 7541, section 5.2), Huffman-coded
-// where that is shorter.
-func appendString(b []byte, s string) []byte {
-	if n := hpack.HuffmanEncodeLength(s); n < uint64(len(s)) {
-		at := len(b)
-		b = appendInt7(b, n)
-		b[at] |= 0x80
-		return hpack.AppendHuffmanString(b, s)
-	}
-	b = appendInt7(b, uint64(len(s)))
-	return append(b, s...)
-}
-
-// appendInt7 appends an integer with a 7-bit prefix (RFC 7541, section 5.1).
-func appendInt7(b []byte, n uint64) []byte {
-	if n < 127 {
-		return append(b, byte(n))
-	}
-	b = append(b, 127)
-	for n -= 127; n >= 128; n >>= 7 {
-		b = append(b, byte(n)|0x80)
-	}
-	return append(b, byte(n))
-}
+// secret fields are kept out of the table, where guesses could be tested against
+// them (RFC 7541, section 7.1.3).
+func secret(name string) bool { return name == "set-cookie" || name == "authorization" }
 
 // staticName is the part of HPACK's static table (RFC 7541, appendix A) that
 // responses use: the index of a name.
@@ -160,56 +137,63 @@ var staticName = map[string]byte{
 	"strict-transport-security": 56, "vary": 59, "via": 60, "www-authenticate": 61,
 }
 
-// seenValues remembers which fields came before, and the strings of those that
-// came twice. It is a small direct-mapped cache: a collision costs some bytes on
-// the wire, never an error.
-type seenValues struct {
-	slots *[64]seenValue // made with the first response
+// fields encodes what HTTP/2 may carry: names in lower case, nothing that is
+// connection-specific (RFC 9113, section 8.2). The transaction removes hop-by-hop
+// fields; framing fields of HTTP/1.1 are ours to remove.
+func (e *blockEncoder) fields(fs *h1.Fields) {
+	for i := range fs.Len() {
+		id, name, value := fs.Line(i)
+		rule := nameRules[id]
+		switch {
+		case rule.drop:
+			continue
+		case id == h1.NamePriority:
+			e.priority, _ = parsePriority(value)
+		case id == h1.NameOther:
+			e.lower = h1.AppendLower(e.lower[:0], name)
+			name = e.lower
+		}
+		e.field(id, name, value, rule)
+	}
 }
 
-type seenValue struct {
-	hash        uint32
-	name, value string // set when the field came again
+// field encodes one field; name is in lower case where id is NameOther. What has
+// been met before goes into the dynamic table; what is new does not, for dates,
+// tags and lengths that never come back would only push out what does.
+func (e *blockEncoder) field(id h1.Name, name, value []byte, rule nameRule) {
+	var m *metField
+	if !rule.secret && len(name)+len(value) <= largestMet {
+		m = e.met.meet(id, name, value)
+	}
+	if m == nil {
+		e.block = appendName(e.block, 0, 4, rule.static, id, name)
+		e.block = appendString(e.block, textOf(value))
+		return
+	}
+	if i := e.table.index(m.place); i > 0 {
+		e.block = appendInt(e.block, 0x80, 7, i)
+		return
+	}
+	// Literals with and without incremental indexing (RFC 7541, section 6.2).
+	kind, prefix := byte(0x40), 6
+	if m.place = e.table.add(len(name) + len(value)); m.place == 0 {
+		kind, prefix = 0, 4
+	}
+	e.block = appendName(e.block, kind, prefix, rule.static, id, name)
+	e.block = appendString(e.block, textOf(value))
 }
 
-// value returns value as a string that may be kept, when the field has come
-// before.
-func (s *seenValues) value(name string, value []byte) (string, bool) {
-	if len(name)+len(value) > 1024 || secret(name) {
-		return "", false
+// appendName appends the first part of a literal: its kind, with the index of the
+// name or the name itself.
+func appendName(b []byte, kind byte, prefix int, static byte, id h1.Name, name []byte) []byte {
+	if static > 0 {
+		return appendInt(b, kind, prefix, uint64(static))
 	}
-	if s.slots == nil {
-		s.slots = new([64]seenValue)
+	b = append(b, kind)
+	if id != h1.NameOther {
+		return appendString(b, id.String())
 	}
-	h := hashField(name, value)
-	slot := &s.slots[h%64]
-	switch {
-	case slot.hash != h:
-		*slot = seenValue{hash: h}
-		return "", false
-	case slot.name == name && slot.value == string(value):
-		return slot.value, true
-	case slot.name != "": // two fields with one hash
-		return "", false
-	}
-	slot.name, slot.value = name, string(value)
-	return slot.value, true
-}
-
-// secret fields are kept out of the table, where guesses could be tested against
-// them (RFC 7541, section 7.1.3).
-func secret(name string) bool { return name == "set-cookie" || name == "authorization" }
-
-// hashField is FNV-1a.
-func hashField(name string, value []byte) uint32 {
-	h := uint32(2166136261)
-	for i := range len(name) {
-		h = (h ^ uint32(name[i])) * 16777619
-	}
-	for _, c := range value {
-		h = (h ^ uint32(c)) * 16777619
-	}
-	return h
+	return appendString(b, textOf(name))
 }
 
 // appendTo appends the block as HEADERS, and CONTINUATION where it is longer than
