@@ -97,6 +97,19 @@ func TestTextShowsFiguresRatiosAndReasons(t *testing.T) {
 	}
 }
 
+func TestOursAreComparedRoundByRound(t *testing.T) {
+	table := example().Tables[0]
+	if first := table.reference(); first != nil {
+		t.Errorf("%s is to be compared with, and there is no other of ours", first.Gateway)
+	}
+	at := func(us float64) Sample { return Sample{Requests: 1, Values: map[Column]float64{CPU: us}} }
+	table.Rows = append(table.Rows, &Row{Gateway: "h2gw-beside", Ours: true, Samples: []Sample{at(30), at(16), {Values: map[Column]float64{Syscalls: 3}}}})
+	got := table.cells()
+	if got[0][3] != "to h2gw, by round" || got[1][3] != "—" || got[5][3] != "1.50 (1.00–2.00)" || got[3][3] != "—" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestSummaryHasTheFirstFigureOfEveryWorkload(t *testing.T) {
 	r := example()
 	r.Tables = append(r.Tables, &Table{Workload: "idle", Columns: []Column{IdleKiB},

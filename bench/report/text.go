@@ -11,11 +11,15 @@ import (
 // cells lays a table out: the heading, then a line for each gateway.
 func (t *Table) cells() [][]string {
 	shown := t.Shown()
+	first := t.reference()
 	head := []string{"gateway"}
 	for i, c := range shown {
 		head = append(head, c.Title())
 		if i == 0 {
 			head = append(head, "to best peer")
+		}
+		if i == 0 && first != nil {
+			head = append(head, "to "+first.Gateway+", by round")
 		}
 	}
 	out := [][]string{append(head, "requests", "failed")}
@@ -25,6 +29,9 @@ func (t *Table) cells() [][]string {
 			line = append(line, r.text(c))
 			if i == 0 {
 				line = append(line, t.ratio(r, c))
+			}
+			if i == 0 && first != nil {
+				line = append(line, r.paired(first, c))
 			}
 		}
 		out = append(out, append(line, fmt.Sprint(r.Requests()), fmt.Sprint(r.Failed())))
@@ -49,6 +56,45 @@ func (t *Table) ratio(r *Row, c Column) string {
 		return "—"
 	}
 	return fmt.Sprintf("%.2f", f.Median/best)
+}
+
+// reference is the row that others of ours are to be compared with: the first
+// of ours, if there are more; else nil.
+func (t *Table) reference() *Row {
+	var ours []*Row
+	for _, r := range t.Rows {
+		if r.Ours {
+			ours = append(ours, r)
+		}
+	}
+	if len(ours) < 2 {
+		return nil
+	}
+	return ours[0]
+}
+
+// paired is the row's figure as a multiple of another's of the same round: the
+// median, and the range. What the machine does to both cancels out.
+func (r *Row) paired(other *Row, c Column) string {
+	if r == other || r.Refused() != "" || other.Refused() != "" {
+		return "—"
+	}
+	var v []float64
+	for i := range min(len(r.Samples), len(other.Samples)) {
+		a, okA := r.Samples[i].Values[c]
+		b, okB := other.Samples[i].Values[c]
+		if okA && okB && b > 0 {
+			v = append(v, a/b)
+		}
+	}
+	f, ok := NewFigure(v)
+	switch {
+	case !ok:
+		return "—"
+	case len(v) == 1:
+		return fmt.Sprintf("%.2f", f.Median)
+	}
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", f.Median, f.Min, f.Max)
 }
 
 // Summary is the first figure of every workload for every gateway: a heading,
