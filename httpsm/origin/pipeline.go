@@ -59,7 +59,7 @@ type pipelines struct {
 	ctx    context.Context // of connecting; ends with close
 	cancel context.CancelFunc
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards what follows; taken last of all
 	timer   *time.Timer
 	retired bool
 	pause   time.Time      // no new connection before
@@ -181,6 +181,7 @@ func (s *pipelines) pauseFor(d time.Duration) {
 
 // remove forgets a connection that has ended.
 func (s *pipelines) remove(p *pipeline) {
+	counts := p.counts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []*pipeline
@@ -190,7 +191,7 @@ func (s *pipelines) remove(p *pipeline) {
 		}
 	}
 	s.list.Store(&list)
-	s.ended.add(p.counts())
+	s.ended.add(counts)
 }
 
 // retire closes what is idle, and the rest as it becomes so; no more are made.

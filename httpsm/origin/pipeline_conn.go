@@ -93,6 +93,12 @@ func (p *pipeline) endLocked(err error) {
 		return
 	}
 	p.err = err
+	switch {
+	case err == ErrStray:
+		p.s.pauseFor(strayPause)
+	case err != errUnused && p.done < uint64(len(p.ring)):
+		p.s.pauseFor(brokenPause)
+	}
 	p.shut.Or(shutOver)
 	p.x.Abort()
 	p.reader.Signal()
@@ -167,15 +173,8 @@ func (p *pipeline) read() {
 	for p.holder != nil || !p.wrote {
 		p.reader.Wait()
 	}
-	err, done := p.err, p.done
 	p.mu.Unlock()
 	p.s.remove(p)
-	switch {
-	case err == ErrStray:
-		p.s.pauseFor(strayPause)
-	case err != errUnused && done < uint64(len(p.ring)):
-		p.s.pauseFor(brokenPause)
-	}
 	p.drop()
 }
 

@@ -20,6 +20,10 @@ const (
 	// stuckTicks: a request that has waited for so long behind others is given
 	// up on this connection, to be sent alone.
 	stuckTicks = 40
+	// lostTicks: a request that was behind others is given up even as it is
+	// first, if nothing comes for so long: an origin that does not understand
+	// pipelining may have dropped it.
+	lostTicks = 200
 	// largeResponse is how much of one response passes before its connection
 	// takes no more requests until its end.
 	largeResponse = 64 << 10
@@ -53,7 +57,8 @@ var (
 // A standing is where a written request is on its connection.
 type standing struct {
 	age       uint32 // ticks since it was written
-	first     bool   // its response is the next
+	first     bool   // its response is the next ...
+	firstFor  uint32 // ... for so many ticks
 	waited    bool   // others were in front of it when it was written
 	heard     bool   // something of its response has come
 	abandoned bool   // nobody wants the response
@@ -63,9 +68,13 @@ type standing struct {
 func (s standing) slow() bool { return s.age >= slowTicks }
 
 // stuck: the request is better sent alone. One that was first from the start is
-// slow by itself: sent again it would not be answered any sooner. One that has
-// become first and still hears nothing may have been lost by an origin that
-// does not understand pipelining after all.
+// slow by itself: sent again it would not be answered any sooner.
 func (s standing) stuck() bool {
-	return s.age >= stuckTicks && !s.abandoned && !s.heard && (!s.first || s.waited)
+	switch {
+	case s.abandoned || s.heard || !s.waited:
+		return false
+	case s.first:
+		return s.firstFor >= lostTicks
+	}
+	return s.age >= stuckTicks
 }

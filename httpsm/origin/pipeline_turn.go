@@ -194,7 +194,7 @@ func (t *turn) stateLocked() error {
 // standing is where the request is at tick now.
 func (t *turn) standing(now uint32) standing {
 	return standing{
-		age: now - t.written, first: t.number == t.p.done+1, waited: t.first != t.written,
+		age: now - t.written, first: t.number == t.p.done+1, firstFor: now - t.first, waited: t.waited,
 		heard: t.p.holder == t || t.got > 0 || t.seen > 0, abandoned: t.abandoned,
 	}
 }
