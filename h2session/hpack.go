@@ -40,22 +40,28 @@ func appendInt(b []byte, first byte, prefix int, n uint64) []byte {
 
 const (
 	metSlots   = 64
+	metWays    = 4
+	metOnce    = 64
 	largestMet = 1 << 10
 )
 
 // metFields are the fields that have come more than once, with their places in
-// the dynamic table: a small cache in which each has two slots to be in. Fields
-// that came once are remembered elsewhere, by their hashes, so that values that
-// never come back do not displace those that do. What is forgotten, or taken for
-// another, costs some bytes on the wire, never an error.
+// the dynamic table: a small cache in which each has a few slots to be in. Fields
+// that came once are remembered elsewhere, the last of them, by their hashes, so
+// that values that never come back do not displace those that do. What is
+// forgotten, or taken for another, costs some bytes on the wire, never an error.
 type metFields struct {
-	// Made with the first response: sessions that wait for one are many.
-	slots *[metSlots]metField
-	once  *[2 * metSlots]uint32
+	*metCache // made with the first response: sessions that wait for one are many
+}
+
+type metCache struct {
+	hashes [metSlots]uint64
+	fields [metSlots]metField
+	once   [metOnce]uint32 // a ring
+	at     uint8
 }
 
 type metField struct {
-	hash        uint64
 	place       uint64 // in the dynamic table, if it is still there; 0 = never was
 	id          h1.Name
 	name, value string // name is that of NameOther
@@ -66,32 +72,47 @@ var metSeed = maphash.MakeSeed()
 // meet returns the field if it has come before, and otherwise notes that it has;
 // name is in lower case where id is NameOther.
 func (f *metFields) meet(id h1.Name, name, value []byte) *metField {
-	if f.slots == nil {
-		f.slots, f.once = new([metSlots]metField), new([2 * metSlots]uint32)
+	if f.metCache == nil {
+		f.metCache = new(metCache)
 	}
 	h := maphash.Bytes(metSeed, value) ^ uint64(id)*0x9e3779b97f4a7c15
 	if id == h1.NameOther {
 		h ^= maphash.Bytes(metSeed, name) * 3
 	}
-	m, other := &f.slots[h%metSlots], &f.slots[h%metSlots^1]
-	if m.hash == h && m.is(id, name, value) {
-		return m
+	first := int(h % (metSlots / metWays) * metWays)
+	for i := first; i < first+metWays; i++ {
+		if m := &f.fields[i]; f.hashes[i] == h && m.is(id, name, value) {
+			return m
+		}
 	}
-	if other.hash == h && other.is(id, name, value) {
-		return other
-	}
-	if once := &f.once[h%uint64(len(f.once))]; *once != uint32(h>>32) {
-		*once = uint32(h >> 32)
+	if !f.cameOnce(uint32(h >> 32)) {
 		return nil
 	}
-	if m.place > other.place {
-		m = other // which went into the table before
+	// The slot whose field went into the table before the others.
+	to := first
+	for i := first + 1; i < first+metWays; i++ {
+		if f.fields[i].place < f.fields[to].place {
+			to = i
+		}
 	}
-	*m = metField{hash: h, id: id, value: string(value)}
+	f.hashes[to], f.fields[to] = h, metField{id: id, value: string(value)}
 	if id == h1.NameOther {
-		m.name = string(name)
+		f.fields[to].name = string(name)
 	}
-	return m
+	return &f.fields[to]
+}
+
+// cameOnce reports whether a field with that hash has come lately, and otherwise
+// notes that it has.
+func (c *metCache) cameOnce(h uint32) bool {
+	for _, o := range c.once {
+		if o == h {
+			return true
+		}
+	}
+	c.once[c.at%metOnce] = h
+	c.at++
+	return false
 }
 
 func (m *metField) is(id h1.Name, name, value []byte) bool {
