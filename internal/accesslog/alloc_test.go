@@ -9,7 +9,7 @@ import (
 )
 
 // Not under the race detector, where a sync.Pool drops what it is given at
-// random: zerolog keeps its events in one.
+// random: lines are made in buffers from one.
 func TestAccessLineAllocatesNothing(t *testing.T) {
 	for _, format := range []Format{JSON, Combined} {
 		// Room for all lines, in one chunk that a first line has made: what is

@@ -6,6 +6,8 @@ import (
 	"github.com/h2gw/h2gw/httpsm"
 )
 
+var starts = secondText{layout: "02/Jan/2006:15:04:05 -0700"}
+
 // appendCombined appends the line of a transaction in Apache's combined format,
 //
 //	%h - - %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"
@@ -26,7 +28,7 @@ func appendCombined(b []byte, r *httpsm.Record) []byte {
 		b = a.AppendTo(b)
 	}
 	b = append(b, " - - ["...)
-	b = r.Start.UTC().AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
+	b = append(b, starts.of(r.Start)...)
 	b = append(b, `] "`...)
 	b = appendRequestLine(b, r)
 	b = append(b, `" `...)

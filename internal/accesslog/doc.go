@@ -9,7 +9,7 @@
 // offered, always. An idle log holds no timer and wakes nothing up.
 //
 // The JSON form is the promise of the project: its field names are all in
-// fields.go, its units and order in encodeAccess and encodeSession. The
+// fields.go, its units and order in appendAccess and appendSession. The
 // combined form is Apache's, with the identity of the client connection
 // appended.
 package accesslog

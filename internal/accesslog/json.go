@@ -6,118 +6,135 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/h2gw/h2gw/httpsm"
 	"github.com/h2gw/h2gw/pitag"
 )
 
+// Lines are made by hand: a line is written for each request, and a general encoder
+// spends most of its time on names that are known before the program starts.
+
 // noSession stands in for a record's session when there is none.
 var noSession = &pitag.Session{}
 
-// encodeAccess adds the fields of a transaction to e, in the promised order.
-// zerolog escapes what is not safe in JSON and puts U+FFFD in the place of each
-// byte that is not UTF-8, so that any bytes a client sends give a valid line.
-func encodeAccess(e *zerolog.Event, r *httpsm.Record) {
+// What stands around the name of a field that is not the first.
+const (
+	pre  = `,"`
+	post = `":`
+)
+
+// appendAccess appends the line of a transaction, newline included, with the fields
+// in the promised order.
+func appendAccess(b []byte, r *httpsm.Record) []byte {
 	s := r.Session
 	if s == nil {
 		s = noSession
 	}
-	addHead(e, EventAccess, r.End, s.Identity)
-	e.Uint32(fieldStream, r.Stream)
-	e.Uint64(fieldTxn, r.Txn)
-	addStr(e, fieldListener, s.Listener)
-	addAddr(e, fieldClient, s.Client)
-	addStr(e, fieldMethod, r.Method)
-	addStr(e, fieldHost, r.Host)
-	addStr(e, fieldPath, r.Path)
+	b = appendHead(b, EventAccess, r.End, s.Identity)
+	b = appendUint(b, pre+fieldStream+post, uint64(r.Stream))
+	b = appendUint(b, pre+fieldTxn+post, r.Txn)
+	b = appendStr(b, pre+fieldListener+post, s.Listener)
+	b = appendAddr(b, pre+fieldClient+post, s.Client)
+	b = appendStr(b, pre+fieldMethod+post, r.Method)
+	b = appendStr(b, pre+fieldHost+post, r.Host)
+	b = appendStr(b, pre+fieldPath+post, r.Path)
 	if r.Status != 0 {
-		e.Int(fieldStatus, r.Status)
+		b = appendInt(b, pre+fieldStatus+post, int64(r.Status))
 	}
-	addStr(e, fieldOutcome, string(r.Outcome))
-	e.Int64(fieldBytesIn, r.BytesIn)
-	e.Int64(fieldBytesOut, r.BytesOut)
-	addMillis(e, fieldDuration, between(r.Start, r.End))
+	b = appendStr(b, pre+fieldOutcome+post, string(r.Outcome))
+	b = appendInt(b, pre+fieldBytesIn+post, r.BytesIn)
+	b = appendInt(b, pre+fieldBytesOut+post, r.BytesOut)
+	b = appendMillis(append(b, pre+fieldDuration+post...), between(r.Start, r.End))
 	if !r.FirstByte.IsZero() {
-		addMillis(e, fieldTTFB, between(r.Start, r.FirstByte))
+		b = appendMillis(append(b, pre+fieldTTFB+post...), between(r.Start, r.FirstByte))
 	}
-	addStr(e, fieldRoute, r.Route)
-	addStr(e, fieldOrigin, r.Origin)
+	b = appendStr(b, pre+fieldRoute+post, r.Route)
+	b = appendStr(b, pre+fieldOrigin+post, r.Origin)
 	if r.OriginConn != 0 {
-		e.Uint64(fieldOriginConn, r.OriginConn)
-		e.Bool(fieldOriginReused, r.OriginReused)
+		b = appendUint(b, pre+fieldOriginConn+post, r.OriginConn)
+		b = appendBool(b, pre+fieldOriginReused+post, r.OriginReused)
 	}
-	e.Int(fieldRetries, r.Retries)
-	addStr(e, fieldUserAgent, r.UserAgent)
-	addStr(e, fieldRequestID, r.RequestID)
-	addStr(e, fieldH2Error, r.H2Error)
+	b = appendInt(b, pre+fieldRetries+post, int64(r.Retries))
+	b = appendStr(b, pre+fieldUserAgent+post, r.UserAgent)
+	b = appendStr(b, pre+fieldRequestID+post, r.RequestID)
+	b = appendStr(b, pre+fieldH2Error+post, r.H2Error)
+	return append(b, "}\n"...)
 }
 
-// encodeSession adds the fields of a client connection to e.
-func encodeSession(e *zerolog.Event, r *pitag.SessionRecord) {
+// appendSession appends the line of a client connection.
+func appendSession(b []byte, r *pitag.SessionRecord) []byte {
 	s := r.Session
 	if s == nil {
 		s = noSession
 	}
-	addHead(e, EventSession, r.End, s.Identity)
-	addAddr(e, fieldClient, s.Client)
-	addStr(e, fieldListener, s.Listener)
+	b = appendHead(b, EventSession, r.End, s.Identity)
+	b = appendAddr(b, pre+fieldClient+post, s.Client)
+	b = appendStr(b, pre+fieldListener+post, s.Listener)
 	if t := s.TLS; t != nil {
 		// A handshake that failed may have a state without a version.
 		if t.Version != 0 {
-			e.Str(fieldTLSVersion, tls.VersionName(t.Version))
-			e.Str(fieldTLSCipher, tls.CipherSuiteName(t.CipherSuite))
-			e.Bool(fieldTLSResumed, t.DidResume)
+			b = appendStr(b, pre+fieldTLSVersion+post, tls.VersionName(t.Version))
+			b = appendStr(b, pre+fieldTLSCipher+post, tls.CipherSuiteName(t.CipherSuite))
+			b = appendBool(b, pre+fieldTLSResumed+post, t.DidResume)
 		}
-		addStr(e, fieldALPN, t.NegotiatedProtocol)
-		addStr(e, fieldSNI, t.ServerName)
+		b = appendStr(b, pre+fieldALPN+post, t.NegotiatedProtocol)
+		b = appendStr(b, pre+fieldSNI+post, t.ServerName)
 	}
-	addMillis(e, fieldDuration, between(s.Start, r.End))
-	e.Uint64(fieldStreams, r.Streams)
-	e.Uint64(fieldStreamsPeak, r.StreamsPeak)
-	e.Uint64(fieldStreamsRefused, r.StreamsRefused)
-	e.Uint64(fieldResetsIn, r.ResetsIn)
-	e.Uint64(fieldResetsOut, r.ResetsOut)
-	e.Uint64(fieldBytesIn, r.BytesIn)
-	e.Uint64(fieldBytesOut, r.BytesOut)
-	addStr(e, fieldGoAway, r.GoAway)
-	addStr(e, fieldCause, string(r.Cause))
+	b = appendMillis(append(b, pre+fieldDuration+post...), between(s.Start, r.End))
+	b = appendUint(b, pre+fieldStreams+post, r.Streams)
+	b = appendUint(b, pre+fieldStreamsPeak+post, r.StreamsPeak)
+	b = appendUint(b, pre+fieldStreamsRefused+post, r.StreamsRefused)
+	b = appendUint(b, pre+fieldResetsIn+post, r.ResetsIn)
+	b = appendUint(b, pre+fieldResetsOut+post, r.ResetsOut)
+	b = appendUint(b, pre+fieldBytesIn+post, r.BytesIn)
+	b = appendUint(b, pre+fieldBytesOut+post, r.BytesOut)
+	b = appendStr(b, pre+fieldGoAway+post, r.GoAway)
+	b = appendStr(b, pre+fieldCause+post, string(r.Cause))
+	return append(b, "}\n"...)
 }
 
-// addHead adds what both events begin with.
-func addHead(e *zerolog.Event, event string, at time.Time, id pitag.Identity) {
-	e.Str(fieldEvent, event)
-	var buf [40]byte
-	e.RawJSON(fieldTS, appendTimestamp(buf[:0], at))
-	addStr(e, fieldTag, id.Tag)
+// appendHead appends what both events begin with.
+func appendHead(b []byte, event string, at time.Time, id pitag.Identity) []byte {
+	b = append(b, `{"`+fieldEvent+`":"`...)
+	b = append(b, event...)
+	b = append(b, `","`+fieldTS+`":`...)
+	b = appendTimestamp(b, at)
+	b = appendStr(b, pre+fieldTag+post, id.Tag)
 	if id.ID != 0 {
-		e.Uint64(fieldID, id.ID)
+		b = appendUint(b, pre+fieldID+post, id.ID)
 	}
+	return b
 }
 
-func addStr(e *zerolog.Event, name, value string) {
-	if value != "" {
-		e.Str(name, value)
+// appendStr appends a field, unless its value is absent.
+func appendStr(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
 	}
+	b = append(append(b, name...), '"')
+	return append(appendText(b, value), '"')
 }
 
-func addAddr(e *zerolog.Event, name string, a netip.AddrPort) {
+func appendUint(b []byte, name string, v uint64) []byte {
+	return strconv.AppendUint(append(b, name...), v, 10)
+}
+
+func appendInt(b []byte, name string, v int64) []byte {
+	return strconv.AppendInt(append(b, name...), v, 10)
+}
+
+func appendBool(b []byte, name string, v bool) []byte {
+	return strconv.AppendBool(append(b, name...), v)
+}
+
+func appendAddr(b []byte, name string, a netip.AddrPort) []byte {
 	if !a.IsValid() {
-		return
+		return b
 	}
-	var buf [64]byte
-	b := append(buf[:0], '"')
 	// A zone (fe80::1%eth0) comes from the system and may be any text.
-	if a.Addr().Zone() != "" {
-		e.Str(name, a.String())
-		return
+	if a.Addr().Is6() && a.Addr().Zone() != "" {
+		return appendStr(b, name, a.String())
 	}
-	e.RawJSON(name, append(a.AppendTo(b), '"'))
-}
-
-func addMillis(e *zerolog.Event, name string, d time.Duration) {
-	var buf [32]byte
-	e.RawJSON(name, appendMillis(buf[:0], d))
+	return append(a.AppendTo(append(append(b, name...), '"')), '"')
 }
 
 // between returns the time from start to end, or 0 where one of them is not
@@ -129,13 +146,12 @@ func between(start, end time.Time) time.Duration {
 	return max(end.Sub(start), 0)
 }
 
-// appendTimestamp appends t as a JSON string. The layout with six decimals has
-// no fast path in package time, RFC3339 has: the fraction is put in by hand.
+var stamps = secondText{layout: `"2006-01-02T15:04:05.`}
+
+// appendTimestamp appends t as a JSON string. The layout with six decimals has no
+// fast path in package time.
 func appendTimestamp(b []byte, t time.Time) []byte {
-	t = t.UTC()
-	b = append(b, '"')
-	b = t.AppendFormat(b, time.RFC3339)
-	b[len(b)-1] = '.' // was the Z
+	b = append(b, stamps.of(t)...)
 	b = appendPadded(b, uint64(t.Nanosecond()/1000), 6)
 	return append(b, 'Z', '"')
 }

@@ -96,19 +96,43 @@ func FuzzAccessLine(f *testing.F) {
 		r := sampleRecord(s)
 		r.Method, r.Host, r.Path, r.UserAgent, r.Status = method, host, path, agent, status
 		r.RequestID, r.H2Error, r.Route = agent, method, path
-		var out bytes.Buffer
-		logger := zerolog.New(&out)
-		e := logger.Log()
-		encodeAccess(e, r)
-		e.Send()
-		checkOneLine(t, out.Bytes())
-		checkJSON(t, out.Bytes(), map[string]string{
+		line := appendAccess(nil, r)
+		checkOneLine(t, line)
+		checkJSON(t, line, map[string]string{
 			"method": method, "host": host, "path": path, "user_agent": agent, "pitag": tag, "request_id": agent,
 		}, id)
+		checkText(t, method+host+path+agent)
 		combined := appendCombined(nil, r)
 		checkOneLine(t, combined)
 		checkCombined(t, combined)
 	})
+}
+
+// checkText holds appendText against the encoder of zerolog.
+func checkText(t *testing.T, s string) {
+	t.Helper()
+	var want bytes.Buffer
+	logger := zerolog.New(&want)
+	logger.Log().Str("v", s).Send()
+	if got := `{"v":"` + string(appendText(nil, s)) + "\"}\n"; got != want.String() {
+		t.Fatalf("%q is written %s, by zerolog %s", s, got, want.String())
+	}
+}
+
+// Every byte at every place of a word, beside every kind of neighbour.
+func TestTextIsEscapedWhereverItStands(t *testing.T) {
+	for _, fill := range []byte{' ', 'a', '!', '~', 0x7f, '"', '\\', 0x1f, 0x80, 0xc3, 0xff} {
+		for size := range 18 {
+			b := bytes.Repeat([]byte{fill}, size)
+			for at := range size {
+				for c := range 256 {
+					b[at] = byte(c)
+					checkText(t, string(b))
+				}
+				b[at] = fill
+			}
+		}
+	}
 }
 
 func checkOneLine(t *testing.T, line []byte) {

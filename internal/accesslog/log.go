@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/h2gw/h2gw/h2session"
 	"github.com/h2gw/h2gw/httpsm"
 	"github.com/h2gw/h2gw/pitag"
@@ -73,8 +71,7 @@ type Log struct {
 	format Format
 	path   string
 	w      *writer
-	lines  []zerolog.Logger // one per shard of w
-	text   sync.Pool        // *[]byte for the combined format
+	text   sync.Pool // *[]byte: lines being made
 }
 
 // Open opens the output and starts the writing goroutine, which Close ends. An
@@ -85,10 +82,7 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{format: cfg.Format, path: cfg.Path, w: newWriter(cfg, out, own)}
-	l.text.New = func() any { b := make([]byte, 0, 512); return &b }
-	for _, s := range l.w.shards {
-		l.lines = append(l.lines, zerolog.New(s))
-	}
+	l.text.New = func() any { b := make([]byte, 0, 1024); return &b }
 	return l, nil
 }
 
@@ -98,20 +92,13 @@ func (l *Log) Record(r *httpsm.Record) {
 	if l == nil {
 		return
 	}
-	var id uint64
-	if r.Session != nil {
-		id = r.Session.Identity.ID
-	}
+	buf := l.text.Get().(*[]byte)
 	if l.format == Combined {
-		buf := l.text.Get().(*[]byte)
 		*buf = appendCombined((*buf)[:0], r)
-		_, _ = l.w.shard(id).Write(*buf)
-		l.text.Put(buf)
-		return
+	} else {
+		*buf = appendAccess((*buf)[:0], r)
 	}
-	e := l.line(id)
-	encodeAccess(e, r)
-	e.Send()
+	l.put(r.Session, buf)
 }
 
 // Refused writes the line of a stream that was refused before a transaction
@@ -137,20 +124,26 @@ func (l *Log) Session(r *pitag.SessionRecord) {
 	if l == nil || l.format == Combined {
 		return
 	}
-	var id uint64
-	if r.Session != nil {
-		id = r.Session.Identity.ID
-	}
-	e := l.line(id)
-	encodeSession(e, r)
-	e.Send()
+	buf := l.text.Get().(*[]byte)
+	*buf = appendSession((*buf)[:0], r)
+	l.put(r.Session, buf)
 }
 
-// line begins a JSON line in the shard of a client connection: lines of one
-// connection keep their order.
-func (l *Log) line(id uint64) *zerolog.Event {
-	return l.lines[id%uint64(len(l.lines))].Log()
+// put gives a line to the shard of its client connection: lines of one connection
+// keep their order. It takes buf back.
+func (l *Log) put(s *pitag.Session, buf *[]byte) {
+	var id uint64
+	if s != nil {
+		id = s.Identity.ID
+	}
+	l.w.shard(id).write(*buf)
+	if cap(*buf) <= maxKept {
+		l.text.Put(buf)
+	}
 }
+
+// maxKept is the longest line whose buffer is kept: one of a client that sends much.
+const maxKept = 16 << 10
 
 // Flush returns when every line given before it has been handed to the output,
 // with the error that kept them from it, or when ctx ends.

@@ -37,15 +37,14 @@ type shard struct {
 	_ [64]byte // keeps the locks of two shards off one cache line
 }
 
-// Write takes one whole line, newline included; it is what zerolog calls. It
-// never blocks on the output and never fails: a line without room is counted as
-// dropped.
-func (s *shard) Write(line []byte) (int, error) {
+// write takes one whole line, newline included. It never blocks on the output and
+// never fails: a line without room is counted as dropped.
+func (s *shard) write(line []byte) {
 	s.mu.Lock()
 	if s.closed {
 		s.dropped++
 		s.mu.Unlock()
-		return len(line), nil
+		return
 	}
 	c := s.active
 	first, full := c == nil, false
@@ -71,7 +70,6 @@ func (s *shard) Write(line []byte) (int, error) {
 	case first && c != nil:
 		signal(s.w.wake)
 	}
-	return len(line), nil
 }
 
 // collect moves the active chunk to the queue. With last set, nothing is taken
