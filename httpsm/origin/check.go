@@ -21,7 +21,11 @@ const (
 // the exchange. A kernel socket can be looked at later; any other connection
 // needs a watcher, since net.Conn has no read that does not wait. It returns
 // false if the connection is broken.
-func (c *conn) park() bool {
+// s is the state before.
+func (c *conn) park(s uint32) bool {
+	if c.rc != nil {
+		return c.parkAttended(s) && c.wd.drop(writeSide{c}, true) == nil
+	}
 	if c.rd.drop(readSide{c}, true) != nil || c.wd.drop(writeSide{c}, c.nc == c.raw) != nil {
 		return false
 	}
@@ -35,12 +39,30 @@ func (c *conn) park() bool {
 // look tells whether a kept connection may be used again.
 func (c *conn) look() look {
 	switch {
+	case c.rc != nil:
+		return c.lookAttended()
 	case c.sock == nil:
 		return c.watcher.stop(c)
 	case c.probe != nil:
 		return c.lookTLS()
 	}
 	return c.lookPlain()
+}
+
+// lookAttended looks at the socket only if the attendant has seen something
+// that made him leave the connection to who has just taken it.
+func (c *conn) lookAttended() look {
+	switch s := c.state.Load(); {
+	case s&gone != 0:
+		return lookClosed
+	case s&ready == 0:
+		return lookQuiet
+	}
+	look := c.glance()
+	if look == lookQuiet {
+		c.state.And(^ready)
+	}
+	return look
 }
 
 // lookPlain peeks at the socket: one system call.

@@ -5,10 +5,8 @@ package origin
 import "net"
 
 // A socket does not exist here: idle connections are watched instead.
-type socket struct{}
+type socket struct{ one [1]byte }
 
 func newSocket(net.Conn) *socket { return nil }
 
 func (*socket) recv([]byte) (int, error) { return 0, errWouldBlock }
-
-func (*socket) send([]byte) (int, error) { return 0, nil }

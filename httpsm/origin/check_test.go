@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -111,7 +112,7 @@ func TestConnectionsClosedWhileIdleAreNotUsed(t *testing.T) {
 			<-done
 			settle(t, e)
 		}
-		if s := e.Stats(); s.IdleClosed != uint64(n-1) || s.IdleUnexpected != 0 || s.Connects["ok"] != uint64(n) {
+		if s := e.Stats(); s.IdleClosed != noticed(e, n) || s.IdleUnexpected != 0 || s.Connects["ok"] != uint64(n) {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -139,7 +140,7 @@ func TestConnectionsWithUnexpectedBytesAreNotUsed(t *testing.T) {
 			<-done
 			settle(t, e)
 		}
-		if s := e.Stats(); s.IdleUnexpected != uint64(n-1) || s.IdleClosed != 0 || s.Connects["ok"] != uint64(n) {
+		if s := e.Stats(); s.IdleUnexpected != noticed(e, n) || s.IdleClosed != 0 || s.Connects["ok"] != uint64(n) {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -213,16 +214,35 @@ func TestHalfATLSRecordEndsTheConnection(t *testing.T) {
 	})
 }
 
-// settle waits until what the origin has sent is there to be seen: loopback
-// delivers at once, but a watcher's goroutine must have run.
+// noticed is how many of n connections spoiled one after the other are counted:
+// without an attendant the last one is noticed by who wants to use it.
+func noticed(e *Endpoint, n int) uint64 {
+	if canAttend && !e.TLS() && e.group.cfg.Dial == nil {
+		return uint64(n)
+	}
+	return uint64(n - 1)
+}
+
+// settle waits until what the origin has sent is noticed: loopback delivers at
+// once, but an attendant must have run, or a watcher.
 func settle(t *testing.T, e *Endpoint) {
 	t.Helper()
-	e.pool.mu.Lock()
 	var w *watcher
-	if n := len(e.pool.idle); n > 0 {
-		w = e.pool.idle[n-1].watcher
+	for start := time.Now(); ; runtime.Gosched() {
+		e.pool.mu.Lock()
+		n := len(e.pool.idle)
+		attended := n > 0 && e.pool.idle[n-1].rc != nil
+		if n > 0 {
+			w = e.pool.idle[n-1].watcher
+		}
+		e.pool.mu.Unlock()
+		if !attended {
+			break
+		}
+		if time.Since(start) > 5*time.Second {
+			t.Fatal("the attendant saw nothing")
+		}
 	}
-	e.pool.mu.Unlock()
 	if w != nil {
 		select {
 		case <-w.done:

@@ -3,9 +3,7 @@
 package origin
 
 import (
-	"errors"
 	"net"
-	"os"
 	"syscall"
 )
 
@@ -18,11 +16,6 @@ type socket struct {
 	into    []byte // where to; nil: peek
 	n       int
 	err     error
-
-	out   func(fd uintptr) bool // s.push, bound once
-	from  []byte                // what to send
-	sent  int
-	fault error
 }
 
 // newSocket returns nil if c is not a kernel socket itself: a wrapper may hold
@@ -42,7 +35,7 @@ func newSocket(c net.Conn) *socket {
 		return nil
 	}
 	s := &socket{rc: rc}
-	s.attempt, s.out = s.try, s.push
+	s.attempt = s.try
 	return s
 }
 
@@ -76,37 +69,6 @@ func (s *socket) try(fd uintptr) bool {
 			s.err = errWouldBlock
 		}
 		s.n = 0
-		return true
-	}
-}
-
-// send sends what the socket takes of p with one system call. Unlike recv it may
-// be used beside a goroutine that reads.
-func (s *socket) send(p []byte) (int, error) {
-	s.from = p
-	err := s.rc.Write(s.out)
-	s.from = nil
-	if err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) { // not this call's business
-			return 0, nil
-		}
-		return 0, err
-	}
-	return s.sent, s.fault
-}
-
-func (s *socket) push(fd uintptr) bool {
-	for {
-		s.sent, s.fault = syscall.Write(int(fd), s.from)
-		switch s.fault {
-		case nil:
-			return true
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			s.fault = nil
-		}
-		s.sent = 0
 		return true
 	}
 }

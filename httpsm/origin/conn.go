@@ -9,13 +9,6 @@ import (
 	"time"
 )
 
-// States of a conn. Only Abort and Release compete.
-const (
-	stateIdle int32 = iota
-	stateInUse
-	stateAborted
-)
-
 // A conn is one origin connection, and the Exchange of the request that has it:
 // the object lives as long as the connection, so that a reuse allocates
 // nothing.
@@ -27,8 +20,8 @@ type conn struct {
 	probe    *probe   // between TLS and raw; nil without TLS
 	info     Info
 
-	state  atomic.Int32
-	broken atomic.Bool // a read or write failed, or it became a tunnel
+	state  atomic.Uint32 // bits: see attend.go
+	broken atomic.Bool   // a read or write failed, or it became a tunnel
 	rd, wd lazyDeadline
 
 	// Of the goroutine that reads.
@@ -36,7 +29,10 @@ type conn struct {
 	r, w   int     // buf.b[r:w] is unread
 	filled bool    // the last read took all there was room for
 
+	attendance
+
 	// Of the pool.
+	pooled   bool // it is idle
 	idleTick uint32
 	watcher  *watcher
 }
@@ -45,16 +41,20 @@ var _ Exchange = (*conn)(nil)
 
 // begin makes the connection an exchange.
 func (c *conn) begin(reused bool) {
-	c.info.Reused = reused
-	if reused {
+	if reused && !c.info.Reused {
+		c.info.Reused = true
 		c.info.ConnectStart, c.info.ConnectEnd = time.Time{}, time.Time{}
 	}
-	c.state.Store(stateInUse)
+	c.written, c.failure = false, nil
+	c.state.Or(inUse)
 }
 
 func (c *conn) Info() Info { return c.info }
 
 func (c *conn) Write(p []byte) (int, error) {
+	if c.rc != nil {
+		return c.writeAttended(p)
+	}
 	sent := 0
 	for {
 		n, err := c.nc.Write(p[sent:])
@@ -89,6 +89,9 @@ func (c *conn) Discard(n int) {
 }
 
 func (c *conn) Fill() error {
+	if c.rc != nil {
+		return c.fillAttended()
+	}
 	if err := c.room(); err != nil {
 		return err
 	}
@@ -168,13 +171,19 @@ func (c *conn) retry(d *lazyDeadline, side deadliner, err error) bool {
 
 // fail tells an abort from what it did to the connection.
 func (c *conn) fail(err error) error {
-	if c.state.Load() == stateAborted {
+	if err != nil && c.state.Load()&aborted != 0 {
 		return ErrAborted
 	}
 	return err
 }
 
-func (c *conn) SetReadDeadline(t time.Time) error { return c.rd.set(readSide{c}, t) }
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if c.rc != nil {
+		c.reads.set(t)
+		return nil
+	}
+	return c.rd.set(readSide{c}, t)
+}
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	if c.nc != c.raw {
@@ -185,6 +194,10 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 
 func (c *conn) NetConn() net.Conn {
 	c.broken.Store(true)
+	if c.rc != nil {
+		c.dismiss()
+		c.reads.stop()
+	}
 	c.rd.drop(readSide{c}, false)
 	c.wd.drop(writeSide{c}, false)
 	if c.buf != nil && c.r == c.w { // a tunnel may be quiet for long
@@ -195,10 +208,22 @@ func (c *conn) NetConn() net.Conn {
 }
 
 // Abort closes the transport, not TLS: an alert could block behind a full send
-// buffer.
+// buffer. Where there is an attendant, he closes it.
 func (c *conn) Abort() {
-	if c.state.CompareAndSwap(stateInUse, stateAborted) {
-		c.raw.Close()
+	for {
+		s := c.state.Load()
+		if s&inUse == 0 || s&aborted != 0 {
+			return
+		}
+		if !c.state.CompareAndSwap(s, s|aborted) {
+			continue
+		}
+		if c.rc == nil || s&gone != 0 {
+			c.raw.Close()
+		} else {
+			c.rouse()
+		}
+		return
 	}
 }
 
@@ -210,21 +235,26 @@ func (c *conn) Release(reusable bool) {
 		c.buf, c.r, c.w = nil, 0, 0
 	}
 	c.filled = false
-	switch {
-	case c.state.CompareAndSwap(stateInUse, stateIdle):
-	case c.state.CompareAndSwap(stateAborted, stateIdle):
-		keep = false
-	default:
+	s := c.state.And(^(inUse | behind))
+	if s&inUse == 0 {
 		panic("origin: exchange released twice")
 	}
 	e.load.Add(-1)
-	if keep && c.park() && e.pool.put(c) {
+	if keep && s&aborted == 0 && c.park(s) && e.pool.put(c) {
+		if c.rc != nil && c.state.Load()&(holding|gone) != 0 {
+			c.reconsider()
+		}
 		return
 	}
-	c.raw.Close()
-	e.pool.drop()
+	c.bury()
 }
 
-// closeIdle closes a connection nobody uses; over TLS with an alert, which
-// cannot block long on a connection at rest.
-func (c *conn) closeIdle() { c.nc.Close() }
+// closeIdle closes a connection nobody uses, whose place was given back; over
+// TLS with an alert, which cannot block long on a connection at rest.
+func (c *conn) closeIdle() {
+	if c.rc != nil && c.state.Or(dead)&gone == 0 {
+		c.rouse()
+		return
+	}
+	c.nc.Close()
+}

@@ -1,7 +1,9 @@
 package origin
 
 import (
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -75,3 +77,81 @@ type (
 
 func (s readSide) arm(t time.Time) error  { return s.c.nc.SetReadDeadline(t) }
 func (s writeSide) arm(t time.Time) error { return s.c.nc.SetWriteDeadline(t) }
+
+// A deadlineTimer is the read deadline of a connection with an attendant, who
+// would have to leave the poller for each deadline that the poller keeps. It is
+// as lazy as a lazyDeadline: a deadline that moves later leaves the timer as it
+// is. It is safe for concurrent use.
+type deadlineTimer struct {
+	passed func() // called on a goroutine of its own when the deadline passes
+
+	want  atomic.Int64 // since epoch; 0: none
+	armed atomic.Int64 // when the timer fires; 0: it does not
+	late  atomic.Bool  // want has passed, as far as is known
+	mu    sync.Mutex   // of what follows, of late, and of changes of armed
+	timer *time.Timer
+}
+
+// epoch is what deadlines are counted from, so that each is a word.
+var epoch = time.Now()
+
+func (d *deadlineTimer) set(t time.Time) {
+	var v int64
+	if !t.IsZero() {
+		if v = int64(t.Sub(epoch)); v == 0 {
+			v = 1
+		}
+	}
+	d.want.Store(v)
+	if (d.late.Load() || v != 0 && d.fires() > v) && d.look() {
+		go d.passed()
+	}
+}
+
+// fires is when the timer does.
+func (d *deadlineTimer) fires() int64 {
+	if a := d.armed.Load(); a != 0 {
+		return a
+	}
+	return math.MaxInt64
+}
+
+// due says whether the deadline has passed.
+func (d *deadlineTimer) due() bool { return d.late.Load() && d.look() }
+
+// look finds out whether the deadline has passed, and has the timer fire in time
+// if not.
+func (d *deadlineTimer) look() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v, left := d.want.Load(), time.Duration(0)
+	if v != 0 {
+		left = time.Duration(v) - time.Since(epoch)
+	}
+	d.late.Store(v != 0 && left <= 0)
+	if left > 0 && d.fires() > v {
+		d.armed.Store(v)
+		if d.timer == nil {
+			d.timer = time.AfterFunc(left, d.fire)
+		} else {
+			d.timer.Reset(left)
+		}
+	}
+	return d.late.Load()
+}
+
+func (d *deadlineTimer) fire() {
+	d.armed.Store(0)
+	if d.look() {
+		d.passed()
+	}
+}
+
+// stop ends the timer.
+func (d *deadlineTimer) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+}

@@ -72,7 +72,11 @@ func (e *Endpoint) get(ctx context.Context, fresh bool) (*conn, error) {
 		case t.closed:
 			return nil, &Error{Kind: KindClosed, Addr: e.cfg.Addr, Err: errGroupClosed}
 		case t.place:
-			return e.connect(ctx)
+			c, err := e.connect(ctx)
+			if err == nil {
+				c.attend()
+			}
+			return c, err
 		case e.revive(t.conn):
 			return t.conn, nil
 		}
@@ -92,19 +96,25 @@ func (e *Endpoint) waitFailed(err error) *Error {
 
 // revive looks at a kept connection once and makes it an exchange, or closes it.
 func (e *Endpoint) revive(c *conn) bool {
-	switch c.look() {
-	case lookQuiet:
+	look := c.look()
+	if look == lookQuiet {
 		c.begin(true)
 		e.counters.reused.Add(1)
 		return true
+	}
+	e.spoiled(look)
+	c.bury()
+	return false
+}
+
+// spoiled counts a kept connection that cannot be used again.
+func (e *Endpoint) spoiled(look look) {
+	switch look {
 	case lookBytes:
 		e.counters.idleUnexpected.Add(1)
 	case lookClosed:
 		e.counters.idleClosed.Add(1)
 	}
-	c.raw.Close()
-	e.pool.drop()
-	return false
 }
 
 // connect makes a connection in a place that take gave, which it gives back if

@@ -47,6 +47,7 @@ var (
 	// ErrAborted is returned by Fill and Write after Abort.
 	ErrAborted = errors.New("origin: exchange aborted")
 
+	errSpoiled     = errors.New("the origin closed the kept connection, or sent what nobody asked for, before the request")
 	errGroupClosed = errors.New("the group is closed")
 	errLimit       = errors.New("all connections are in use and none came free in time")
 )

@@ -3,6 +3,7 @@ package origin
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -63,10 +64,7 @@ func (p *pool) take(fresh bool) taking {
 	case p.shutdown:
 		return taking{closed: true}
 	case !fresh && n > 0:
-		c := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		return taking{conn: c}
+		return taking{conn: p.popLocked()}
 	case p.maxOpen < 0 || p.open < p.maxOpen:
 		p.open++
 		return taking{place: true}
@@ -78,19 +76,38 @@ func (p *pool) take(fresh bool) taking {
 	return taking{waiter: w}
 }
 
-// takeIdle returns the connection used last if there is one and it is a plain
-// kernel socket, else nil.
-func (p *pool) takeIdle() *conn {
+// takeAttended returns the connection used last if there is one and it has an
+// attendant, else nil.
+func (p *pool) takeAttended() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.idle)
-	if p.shutdown || n == 0 || !p.idle[n-1].plain() {
+	if n := len(p.idle); p.shutdown || n == 0 || p.idle[n-1].rc == nil {
 		return nil
 	}
-	c := p.idle[n-1]
-	p.idle[n-1] = nil
-	p.idle = p.idle[:n-1]
+	return p.popLocked()
+}
+
+// popLocked takes the connection used last; there is one.
+func (p *pool) popLocked() *conn {
+	n := len(p.idle) - 1
+	c := p.idle[n]
+	p.idle[n] = nil
+	p.idle = p.idle[:n]
+	c.pooled = false
 	return c
+}
+
+// remove takes c out, whose place stays taken; false: it is not idle.
+func (p *pool) remove(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !c.pooled {
+		return false
+	}
+	i := slices.Index(p.idle, c)
+	p.idle = slices.Delete(p.idle, i, i+1)
+	c.pooled = false
+	return true
 }
 
 // put keeps c, or hands it to the request that has waited longest. It returns
@@ -113,7 +130,7 @@ func (p *pool) put(c *conn) bool {
 	if len(p.idle) >= p.maxIdle || p.period <= 0 {
 		return false
 	}
-	c.idleTick = p.tick
+	c.idleTick, c.pooled = p.tick, true
 	p.idle = append(p.idle, c)
 	if !p.sweeping {
 		p.sweeping = true
@@ -168,6 +185,9 @@ func (p *pool) wait(ctx context.Context, w *waiter, d time.Duration) (grant, err
 // shiftLocked removes the n connections unused longest.
 func (p *pool) shiftLocked(n int) []*conn {
 	out := append([]*conn(nil), p.idle[:n]...)
+	for _, c := range out {
+		c.pooled = false
+	}
 	rest := copy(p.idle, p.idle[n:])
 	clear(p.idle[rest:])
 	p.idle = p.idle[:rest]

@@ -1,0 +1,42 @@
+package origin
+
+import (
+	"syscall"
+
+	"github.com/h2gw/h2gw/internal/netio"
+)
+
+// canAttend: what an attendant needs was tried here. See attend.go.
+const canAttend = true
+
+// receive receives into p what has arrived: errWouldBlock if nothing has, 0 and
+// nil at the end of input.
+func receive(fd uintptr, p []byte) (int, error) {
+	n, err := netio.Recv(fd, p, 0)
+	if err == syscall.EAGAIN {
+		err = errWouldBlock
+	}
+	return n, err
+}
+
+// peek looks at a socket without taking anything from it.
+func peek(fd uintptr) look {
+	var one [1]byte
+	n, err := netio.Recv(fd, one[:], syscall.MSG_PEEK)
+	switch {
+	case n > 0:
+		return lookBytes
+	case err == syscall.EAGAIN:
+		return lookQuiet
+	}
+	return lookClosed
+}
+
+// transmit sends what the socket takes of p, which may be nothing.
+func transmit(fd uintptr, p []byte) (int, error) {
+	n, err := netio.Send(fd, p)
+	if err == syscall.EAGAIN {
+		err = nil
+	}
+	return n, err
+}
