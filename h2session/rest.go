@@ -76,7 +76,7 @@ func (s *Session) lieDown() bool {
 	return true
 }
 
-// awake ends the rest, for the read loop.
+// awake ends the rest, for the read loop: there is something to read.
 func (s *Session) awake() {
 	s.lock()
 	defer s.unlock()
@@ -89,8 +89,8 @@ func (m *machine) rouse(now time.Time) {
 }
 
 // awaitInput waits until conn has something to read or has come to its end. It
-// needs no buffer, and little stack. Where conn is no socket it returns at once:
-// the read that follows waits as well.
+// needs no buffer, and little stack. Where conn is no socket only a read can wait,
+// so it returns at once.
 func awaitInput(conn net.Conn) {
 	if s := socketOf(conn); s != nil {
 		if raw, err := s.SyscallConn(); err == nil {

@@ -130,9 +130,8 @@ func (s *Session) serve(rested bool) {
 			f()
 		}
 		awaitInput(s.conn)
-		s.awake()
 	}
-	if s.readLoop(!rested) {
+	if s.readLoop(rested) {
 		go s.serve(true)
 		return
 	}
@@ -196,11 +195,11 @@ func (s *Session) record() *pitag.SessionRecord {
 // connection ends. After the session has failed or was drained it reads on
 // without looking, so that the client gets to see the last frames: closing a
 // socket with unread bytes destroys what is in flight.
-func (s *Session) readLoop(first bool) (rests bool) {
+func (s *Session) readLoop(rested bool) (rests bool) {
 	defer s.recovered()
 	defer s.handOver()
 	var err error
-	if first {
+	if !rested {
 		err = s.readPreface()
 	}
 	for err == nil {
@@ -209,6 +208,10 @@ func (s *Session) readLoop(first bool) (rests bool) {
 			s.handOver()
 		}
 		if f, err = s.in.frame(s.cfg.maxFrameSize()); err == nil {
+			if rested {
+				rested = false
+				s.awake()
+			}
 			err = s.recvFrame(&f)
 		} else if s.drowsy.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 			if err = nil; s.lieDown() {

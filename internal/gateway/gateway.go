@@ -75,6 +75,7 @@ func (i *ids) next(protocol string) pitag.Identity {
 func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, log: cfg.Log, ids: newIDs(), stopped: make(chan struct{})}
 	g.registry.open = make(map[uint64]*pitag.Session)
+	g.tidier.tidy = tidyUp
 	if err := g.build(); err != nil {
 		g.discard()
 		return nil, err

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 type tidier struct {
 	last  atomic.Int64 // when note was called last, in Unix nanoseconds
 	armed atomic.Bool  // a timer is set
+	tidy  func()
 }
 
 const (
@@ -43,13 +45,24 @@ func (t *tidier) look() {
 		return
 	}
 	t.armed.Store(false)
-	if spare() {
-		debug.FreeOSMemory()
+	t.tidy()
+}
+
+// tidyUp gives memory back, if it is worth it.
+func tidyUp() {
+	if worthwhile() {
+		giveBack()
 	}
 }
 
-// spare reports whether enough memory is held for nothing.
-func spare() bool {
+// giveBack collects twice, for what is in a sync.Pool survives one collection.
+func giveBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
+}
+
+// worthwhile reports whether much memory is held for nothing.
+func worthwhile() bool {
 	s := []metrics.Sample{
 		{Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
