@@ -69,7 +69,7 @@ var only = []struct {
 	{"github.com/rs/zerolog", []string{"h2session", "httpsm", "internal/accesslog", "internal/gateway", "internal/frontend", "internal/admin", "cmd/h2gw", "internal/e2e"},
 		"drivers may log, pure machines return errors"},
 	{module + "/internal/testkit", []string{}, "a test harness is not product code"},
-	{"net/http", []string{"metrics", "internal/admin", "internal/gateway", "internal/testkit", "internal/e2e", "cmd/h2gw", "bench"},
+	{"net/http", []string{"metrics", "internal/admin", "internal/gateway", "internal/testkit", "internal/e2e", "cmd/h2gw", "bench", "bench/profile", "bench/usage"},
 		"net/http is not on the request path"},
 }
 
