@@ -80,16 +80,27 @@ func startOn(t testing.TB, cfg Config, h handler, client net.Conn, server net.Co
 		defer b.mu.Unlock()
 		b.refusals = append(b.refusals, *r)
 	}
-	b.srv = &Server{Config: cfg, Connector: vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) {
+	connector := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) {
 		go b.transaction(c, h)
-	}))}
+	}))
+	return b.serve(cfg, client, server, connector)
+}
+
+// startConnector is startOn with transactions of the test's own.
+func startConnector(t testing.TB, client, server net.Conn, c *vconn.Connector) *bench {
+	b := &bench{t: t, done: make(chan struct{})}
+	return b.serve(Config{}, client, server, c)
+}
+
+func (b *bench) serve(cfg Config, client, server net.Conn, c *vconn.Connector) *bench {
+	b.srv = &Server{Config: cfg, Connector: c}
 	sess := &pitag.Session{Identity: pitag.Identity{Tag: "h2", ID: 7}, Start: time.Now()}
 	go func() {
 		defer close(b.done)
 		b.record = b.srv.ServeSession(context.Background(), server, sess)
 	}()
-	t.Cleanup(func() { <-b.done }) // after the client's own, which closes the connection
-	b.Client = testkit.NewClient(t, client)
+	b.t.Cleanup(func() { <-b.done }) // after the client's own, which closes the connection
+	b.Client = testkit.NewClient(b.t, client)
 	return b
 }
 

@@ -26,6 +26,7 @@ type frameReader struct {
 	last    int                // bytes of the last Read
 	held    int                // what the account was told of buf
 	total   uint64             // bytes read
+	reads   uint64             // how often
 	now     time.Time          // of the last Read: near enough for every timeout, and cheap
 }
 
@@ -99,6 +100,7 @@ func (f *frameReader) fill(n int) error {
 	f.w += got
 	f.last = got
 	f.total += uint64(got)
+	f.reads++
 	f.now = time.Now()
 	if got > 0 {
 		if f.w == len(f.buf) && len(f.buf) == smallBuffer {
@@ -193,16 +195,18 @@ type frame struct {
 	payload []byte
 }
 
+// noFrame is greater than the type of any frame we know.
+const noFrame http2.FrameType = 0xff
+
 // upcoming returns the type of the next frame if that is here whole, and
-// otherwise one that is greater than any.
+// otherwise noFrame.
 func (f *frameReader) upcoming() http2.FrameType {
-	const none = 0xff
 	if f.w-f.r < frameHeaderLen {
-		return none
+		return noFrame
 	}
 	h := f.buf[f.r:]
 	if n := int(h[0])<<16 | int(h[1])<<8 | int(h[2]); f.w-f.r < frameHeaderLen+n {
-		return none
+		return noFrame
 	}
 	return http2.FrameType(h[3])
 }

@@ -125,7 +125,8 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 			o.Head = head[:len(head)-1]
 		}
 	}
-	c, err := s.connector.Open(o)
+	later := !o.Ended && !st.tunnel && st.request.canWait()
+	c, err := s.open(o, later)
 	if err != nil {
 		s.disown(st)
 		r := s.refusal(st.id, txn)
@@ -136,7 +137,17 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 	}
 	st.conn, st.resp.src = c, c
 	s.opened = st
+	if later {
+		s.beginLater(st)
+	}
 	return nil
+}
+
+func (s *Session) open(o vconn.Options, later bool) (*vconn.Conn, error) {
+	if later {
+		return s.connector.Prepare(o)
+	}
+	return s.connector.Open(o)
 }
 
 // handOver is take in a round of its own, for when the next frame of a request is
@@ -227,8 +238,11 @@ func (s *Session) recvBody(st *stream, data []byte, end bool) {
 	default:
 		s.put(st, data)
 	}
-	if end {
+	switch {
+	case end:
 		s.endBody(st)
+	case st.late && b.got > shortBody:
+		s.begin(st)
 	}
 }
 
@@ -266,6 +280,11 @@ func (s *Session) endBody(st *stream) {
 		}
 		st.conn.CloseWrite()
 	}
+	s.ended(st)
+	s.begin(st)
+}
+
+func (s *Session) ended(st *stream) {
 	s.lock()
 	defer s.unlock()
 	s.m.ended(st, s.in.now)

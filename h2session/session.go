@@ -35,6 +35,7 @@ type Session struct {
 	fields h1.Fields // trailers
 	text   []byte    // HTTP/1.1 text on its way into a virtual connection
 	opened *stream   // connected, which the machine is still to be told; nil: none
+	begins beginnings
 	taken  [2]uint64 // DATA and HEADERS frames that were not counted yet, by type
 
 	// The write loop's.
@@ -196,16 +197,21 @@ func (s *Session) record() *pitag.SessionRecord {
 // without looking, so that the client gets to see the last frames: closing a
 // socket with unread bytes destroys what is in flight.
 func (s *Session) readLoop(rested bool) (rests bool) {
+	defer s.beginAll()
 	defer s.recovered()
 	defer s.handOver()
 	var err error
 	if !rested {
+		s.watchWaits()
 		err = s.readPreface()
 	}
 	for err == nil {
 		var f frame
 		if s.opened != nil && s.in.upcoming() > http2.FrameHeaders {
 			s.handOver()
+		}
+		if len(s.begins.late) > 0 {
+			s.beginOld()
 		}
 		if f, err = s.in.frame(s.cfg.maxFrameSize()); err == nil {
 			if rested {
@@ -222,6 +228,7 @@ func (s *Session) readLoop(rested bool) (rests bool) {
 			err = s.fault(err)
 		}
 	}
+	s.beginAll()
 	if s.ending(err) {
 		s.readOn()
 	}

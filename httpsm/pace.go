@@ -59,7 +59,7 @@ func (t *Txn) readBody() event {
 		if u.stopping.Load() { // the deadline just set may have replaced that of stopUpload
 			return event{kind: evRequestTimeout, err: errStopped}
 		}
-		err := cl.fill()
+		err := cl.await()
 		then := now
 		now = time.Now()
 		if rate > 0 {

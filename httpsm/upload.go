@@ -12,13 +12,19 @@ import (
 // outBound is how much is collected before it is written, to either side.
 const outBound = 32 << 10
 
+// wholeBytes is how much has to be in one piece to be written from where it is:
+// less is worth a copy, if that makes one write of several.
+const wholeBytes = outBound / 2
+
 // uploadGrace is how long the last bytes of a request may take to be written
 // once its response is complete, before the origin connection is given up.
 const uploadGrace = time.Second
 
 // An upload is the request direction of an exchange: it reads the body of the
 // client, and frames it anew for the origin. What arrived with the head goes
-// out with the head; the rest has a goroutine of its own, the request tunnel.
+// out with the head; the rest has a goroutine of the crew, the request tunnel.
+// What a virtual connection holds is used where it is, and consumed when it has
+// been written: until then the client gets no credit for it.
 type upload struct {
 	framing   h1.Framing
 	chunked   bool // towards the origin
@@ -30,6 +36,7 @@ type upload struct {
 
 	started, running bool // the tunnel; of the transaction's goroutine
 	result           chan struct{}
+	run              func() // tunnelRequestBody, made once
 
 	// Shared with the tunnel.
 	readAll atomic.Bool  // the client's body was read to its end
@@ -87,20 +94,17 @@ func (u *upload) hasBody() bool { return u.framing.Kind != h1.NoBody }
 func (t *Txn) takeBody() event {
 	u, cl := &t.up, t.cl
 	for !u.body.Done() && len(t.reqOut) < outBound {
-		data, n, err := u.body.Next(cl.buffered())
-		if err != nil {
-			return requestBad(err)
+		data, n, ev := t.nextPiece(cl.view())
+		if ev.kind != evNone {
+			return ev
 		}
 		if n == 0 {
 			break
 		}
-		if u.total += int64(len(data)); t.m.cfg.Limits.RequestBody > 0 && u.total > t.m.cfg.Limits.RequestBody {
-			return event{kind: evRequestBad, status: 413, err: errBodyTooLarge}
-		}
 		if err := t.frameRequest(data, false); err != nil {
 			return event{kind: evFault, err: err}
 		}
-		cl.discard(n)
+		cl.use(n)
 	}
 	if !u.body.Done() || u.readAll.Load() {
 		return event{kind: evNone}
@@ -115,25 +119,78 @@ func (t *Txn) takeBody() event {
 	return event{kind: evNone}
 }
 
+// nextPiece decodes the front of view: data is the body's, and n how much of view
+// it takes.
+func (t *Txn) nextPiece(view []byte) (data []byte, n int, ev event) {
+	u := &t.up
+	data, n, err := u.body.Next(view)
+	if err != nil {
+		return nil, 0, requestBad(err)
+	}
+	u.total += int64(len(data))
+	if limit := t.m.cfg.Limits.RequestBody; limit > 0 && u.total > limit {
+		return nil, 0, event{kind: evRequestBad, status: 413, err: errBodyTooLarge}
+	}
+	return data, n, event{kind: evNone}
+}
+
+// takeWhole takes what is in one large piece and needs no framing, and leaves it
+// where it is: n is what the client's side is to be told of when it was written.
+// It leaves the end of the body to takeBody.
+func (t *Txn) takeWhole() (data []byte, n int, ev event) {
+	u, cl := &t.up, t.cl
+	if cl.vc == nil || u.chunked || u.transform != nil || u.framing.Kind != h1.Length {
+		return nil, 0, event{kind: evNone}
+	}
+	view := cl.view()
+	if len(view) < wholeBytes || u.total+int64(len(view)) >= u.framing.Length {
+		return nil, 0, event{kind: evNone}
+	}
+	return t.nextPiece(view)
+}
+
 // takeFirst frames what is there of the body without waiting. A small request
 // is then one write, and needs no tunnel.
 func (t *Txn) takeFirst() event {
-	for !t.up.readAll.Load() {
-		if ev := t.takeBody(); ev.kind != evNone {
-			return ev
-		}
-		if vc := t.cl.vc; vc == nil || vc.Buffered() == 0 || len(t.reqOut) >= outBound {
-			break
-		}
-		if err := t.cl.fill(); err != nil {
-			return event{kind: evClientGone, err: err}
-		}
+	if t.up.readAll.Load() {
+		return event{kind: evNone}
 	}
-	return event{kind: evNone}
+	return t.takeBody()
 }
 
 // hasMore: bytes are there that were not used.
 func (c *client) hasMore() bool { return c.r < c.w || c.vc != nil && c.vc.Buffered() > 0 }
+
+// view returns what is there of the client's bytes and was not used: what was
+// read, or what a virtual connection holds in one piece, where it is.
+func (c *client) view() []byte {
+	if c.r < c.w || c.vc == nil {
+		return c.buffered()
+	}
+	view, _ := c.vc.Peek() // an error is told to who waits
+	return view
+}
+
+// use consumes n bytes of view.
+func (c *client) use(n int) {
+	switch {
+	case n == 0:
+	case c.r < c.w || c.vc == nil:
+		c.discard(n)
+	default:
+		c.vc.Discard(n)
+		c.bytesIn += uint64(n)
+	}
+}
+
+// await blocks until view has grown.
+func (c *client) await() error {
+	if c.vc == nil {
+		return c.fill()
+	}
+	_, err := c.vc.PeekWait()
+	return err
+}
 
 // frameRequest appends body bytes to reqOut in the origin's framing.
 func (t *Txn) frameRequest(data []byte, last bool) error {
@@ -171,8 +228,13 @@ func (t *Txn) startUpload() {
 	if u.result == nil {
 		u.result = make(chan struct{}, 1)
 	}
-	t.cl.enlarge()
-	go t.tunnelRequestBody()
+	if u.run == nil {
+		u.run = t.tunnelRequestBody
+	}
+	if t.cl.vc == nil {
+		t.cl.enlarge()
+	}
+	t.crew.do(u.run)
 }
 
 // tunnelRequestBody is the request tunnel. It owns the client's reading side,
@@ -214,31 +276,40 @@ func (t *Txn) failUpload(ev event) {
 func (t *Txn) wakeReader() { t.ex.SetReadDeadline(time.Now().Add(watchAfter)) }
 
 func (t *Txn) forwardBody() event {
-	u := &t.up
 	for {
-		t.reqOut = t.reqOut[:0]
-		if ev := t.takeBody(); ev.kind != evNone {
+		wrote, ev := t.sendBody()
+		if ev.kind != evNone || t.up.readAll.Load() {
 			return ev
 		}
-		if len(t.reqOut) > 0 {
-			t.ex.SetWriteDeadline(t.writeDeadline(time.Now()))
-			if _, err := t.ex.Write(t.reqOut); err != nil {
-				if isTimeout(err) {
-					return event{kind: evResponseTimeout, err: err}
-				}
-				return event{kind: evSendFailed, err: err}
-			}
-		}
-		if u.readAll.Load() {
-			return event{kind: evNone}
-		}
-		if len(t.reqOut) >= outBound {
-			continue
+		if wrote >= wholeBytes {
+			continue // there may be more
 		}
 		if ev := t.readBody(); ev.kind != evNone {
 			return ev
 		}
 	}
+}
+
+// sendBody writes what is there of the body, or as much as goes into one write.
+func (t *Txn) sendBody() (wrote int, ev event) {
+	p, whole, ev := t.takeWhole()
+	if whole == 0 && ev.kind == evNone {
+		t.reqOut = t.reqOut[:0]
+		ev = t.takeBody()
+		p = t.reqOut
+	}
+	if ev.kind != evNone || len(p) == 0 {
+		return 0, ev
+	}
+	t.ex.SetWriteDeadline(t.writeDeadline(time.Now()))
+	if _, err := t.ex.Write(p); err != nil {
+		if isTimeout(err) {
+			return 0, event{kind: evResponseTimeout, err: err}
+		}
+		return 0, event{kind: evSendFailed, err: err}
+	}
+	t.cl.use(whole)
+	return len(p), event{kind: evNone}
 }
 
 // writeDeadline is when an origin that does not read has had its time: it is

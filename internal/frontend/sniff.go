@@ -107,6 +107,12 @@ type replayConn struct {
 	start, end int
 }
 
+// OnWait is that of the connection, if it has one; see internal/netio.
+func (c *replayConn) OnWait(f func()) bool {
+	w, ok := c.Conn.(interface{ OnWait(func()) bool })
+	return ok && w.OnWait(f)
+}
+
 // Read reads what was sniffed first, then from the connection.
 func (c *replayConn) Read(p []byte) (int, error) {
 	if c.buf == nil {

@@ -55,8 +55,9 @@ func Wrap(c net.Conn) net.Conn {
 // and before it waits: whoever reads gets to do there what can be put off while
 // there is something to read, at no cost. What arrives meanwhile ends the wait.
 // f must not read from the connection. OnWait must not be called while a Read
-// runs; nil undoes it.
-func (c *conn) OnWait(f func()) { c.wait = f }
+// runs; nil undoes it. It returns true: connections that hold another one may not
+// be able to promise it.
+func (c *conn) OnWait(f func()) bool { c.wait = f; return true }
 
 // Read is net.Conn's.
 func (c *conn) Read(p []byte) (int, error) {

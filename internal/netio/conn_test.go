@@ -171,7 +171,7 @@ func TestTheEndOfInputIsEOF(t *testing.T) {
 func TestAReadSaysThatItIsGoingToWait(t *testing.T) {
 	c, peer := pair(t)
 	waits := 0
-	c.(interface{ OnWait(func()) }).OnWait(func() {
+	c.(interface{ OnWait(func()) bool }).OnWait(func() {
 		waits++
 		peer.Write([]byte("again"))
 	})
@@ -187,7 +187,7 @@ func TestAReadSaysThatItIsGoingToWait(t *testing.T) {
 	if n, err := c.Read(p); string(p[:n]) != "again" || err != nil || waits != 1 {
 		t.Fatalf("%q, %v, %d waits", p[:n], err, waits)
 	}
-	c.(interface{ OnWait(func()) }).OnWait(nil)
+	c.(interface{ OnWait(func()) bool }).OnWait(nil)
 	go peer.Close()
 	if n, err := c.Read(p); n != 0 || err != io.EOF || waits != 1 {
 		t.Fatalf("%q, %v, %d waits", p[:n], err, waits)

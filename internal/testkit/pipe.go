@@ -56,16 +56,26 @@ type Conn struct {
 	in, out       *direction
 	local, remote net.Addr
 	closed        bool
+	wait          func() // see OnWait
 }
 
 var _ net.Conn = (*Conn)(nil)
+
+// OnWait has f called by every Read that finds nothing to read, before it waits,
+// as connections of internal/netio do.
+func (c *Conn) OnWait(f func()) bool {
+	c.pipe.mu.Lock()
+	defer c.pipe.mu.Unlock()
+	c.wait = f
+	return true
+}
 
 // Read reads what is buffered, waiting for the first byte.
 func (c *Conn) Read(b []byte) (int, error) {
 	p := c.pipe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for {
+	for told := c.wait == nil; ; {
 		switch {
 		case c.closed:
 			return 0, net.ErrClosed
@@ -81,7 +91,14 @@ func (c *Conn) Read(b []byte) (int, error) {
 		case c.in.ended:
 			return 0, io.EOF
 		}
-		p.cond.Wait()
+		if told {
+			p.cond.Wait()
+			continue
+		}
+		told = true
+		p.mu.Unlock()
+		c.wait()
+		p.mu.Lock()
 	}
 }
 

@@ -1,0 +1,95 @@
+package h2session
+
+import "net"
+
+// A request can go to its transaction when its head is here. But most bodies are
+// short, and come right behind the head, in bytes that the read loop has already
+// or will have in a moment: a transaction that finds its request whole passes it
+// on in one write, and needs nobody to wait for the rest. So the transaction of a
+// request that has a body begins when the body is complete, or long, or when the
+// read loop has nothing more to read: the client is never waited for. Until then
+// what it sends is in the virtual connection, as if the transaction were slow.
+
+const (
+	// shortBody is how much of a body is waited for.
+	shortBody = 32 << 10
+	// patientReads is how many reads of the connection a transaction is put off
+	// for at most, while other streams give the read loop always something to
+	// do. Two TLS records hold a short body.
+	patientReads = 4
+)
+
+// beginnings are the streams whose transactions have not begun, in the order of
+// their requests. They belong to the read loop.
+type beginnings struct {
+	late []beginning
+	// told is true when the connection says that a read is going to wait;
+	// otherwise any may.
+	told bool
+}
+
+type beginning struct {
+	st    *stream
+	reads uint64 // frameReader.reads when the request came
+}
+
+// watchWaits asks the connection to say when the read loop is going to wait.
+func (s *Session) watchWaits() {
+	for c := s.conn; c != nil; {
+		switch w := c.(type) {
+		case interface{ OnWait(func()) bool }:
+			s.begins.told = w.OnWait(s.beginAll)
+			return
+		case interface{ NetConn() net.Conn }:
+			c = w.NetConn()
+		default:
+			return
+		}
+	}
+}
+
+// canWait reports whether the request that st has been opened for may be worth
+// waiting for.
+func (b *requestBody) canWait() bool { return b.length <= shortBody }
+
+// beginLater notes that st's transaction is to begin.
+func (s *Session) beginLater(st *stream) {
+	s.begins.late = append(s.begins.late, beginning{st, s.in.reads})
+	st.late = true
+}
+
+// begin has st's transaction begin, if it has not yet. It may be over when begin
+// returns.
+func (s *Session) begin(st *stream) {
+	if !st.late {
+		return
+	}
+	late := s.begins.late
+	for i := range late {
+		if late[i].st == st {
+			s.begins.late = append(late[:i], late[i+1:]...)
+			break
+		}
+	}
+	st.late = false
+	s.connector.Accept(st.conn)
+}
+
+// beginOld has those begin that were put off for long enough. It is called
+// between frames.
+func (s *Session) beginOld() {
+	if !s.begins.told && s.in.upcoming() == noFrame {
+		s.beginAll()
+		return
+	}
+	for len(s.begins.late) > 0 && s.in.reads-s.begins.late[0].reads >= patientReads {
+		s.begin(s.begins.late[0].st)
+	}
+}
+
+// beginAll has all begin.
+func (s *Session) beginAll() {
+	for len(s.begins.late) > 0 {
+		s.begin(s.begins.late[0].st)
+	}
+}
