@@ -43,13 +43,21 @@ type rig struct {
 // newRig returns a rig; change may set what it wants in the Config.
 func newRig(t *testing.T, change func(*Config), scripts ...testkit.Script) *rig {
 	t.Helper()
+	return newRigTo(t, func(*origin.Config) {}, change, scripts...)
+}
+
+// newRigTo is newRig with an origin group that is configured by to.
+func newRigTo(t *testing.T, to func(*origin.Config), change func(*Config), scripts ...testkit.Script) *rig {
+	t.Helper()
 	if len(scripts) == 0 {
 		scripts = []testkit.Script{testkit.Serve(testkit.Reply("ok"))}
 	}
 	r := &rig{t: t, o: testkit.NewOrigin(t, scripts...), ids: pitag.NewSequence(pitag.TagHTTP1)}
-	g, err := origin.NewGroup(origin.Config{
+	oc := origin.Config{
 		Endpoints: []origin.EndpointConfig{{Addr: r.o.Addr()}}, Dial: r.o.Dial, IdleTimeout: time.Hour,
-	})
+	}
+	to(&oc)
+	g, err := origin.NewGroup(oc)
 	if err != nil {
 		t.Fatal(err)
 	}

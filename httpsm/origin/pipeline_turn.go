@@ -112,6 +112,7 @@ func (t *turn) Abandon(r Resumer) {
 	}
 	t.aborted, t.fault = false, nil
 	t.awaitLocked(r)
+	t.seen = 0 // by r
 }
 
 // awaitLocked gives up what is buffered. What there is to see already is seen on
