@@ -31,22 +31,18 @@ type client struct {
 	r, w int
 	big  *[bigBuffer]byte // what in is, while it is from the pool
 
-	small []byte // what in is otherwise; kept from one use to the next
+	small []byte // what in is otherwise; kept from one use to the next; nil: not needed yet
 
 	bytesIn, bytesOut uint64
 	deadline          bool // a read deadline is set
 }
 
 func (c *client) open(conn net.Conn, vc *vconn.Conn) {
-	if c.small == nil {
-		c.small = make([]byte, smallBuffer)
-	}
 	*c = client{conn: conn, vc: vc, in: c.small, small: c.small}
 }
 
 // release gives buffers back and forgets the connection.
 func (c *client) release() {
-	c.shrink()
 	c.dropBig()
 	*c = client{small: c.small}
 }
@@ -77,7 +73,11 @@ func (c *client) discard(n int) {
 // fill blocks until more is buffered. The buffer grows as its content does; who
 // parses bounds that.
 func (c *client) fill() error {
-	if c.w == len(c.in) {
+	switch {
+	case c.in == nil:
+		c.small = make([]byte, smallBuffer)
+		c.in = c.small
+	case c.w == len(c.in):
 		c.makeRoom()
 	}
 	n, err := c.conn.Read(c.in[c.w:])
@@ -117,6 +117,12 @@ func (c *client) enlarge() {
 
 // shrink goes back to the small buffer if what is left fits.
 func (c *client) shrink() {
+	if c.big == nil && c.small == nil {
+		return // there was nothing to read yet
+	}
+	if c.small == nil {
+		c.small = make([]byte, smallBuffer)
+	}
 	if &c.in[0] == &c.small[0] || c.w-c.r > len(c.small) {
 		return
 	}

@@ -103,8 +103,7 @@ func (t *Txn) hooked() bool {
 
 // needsCrew: what comes next may wait, or is too rare to be made not to.
 func (t *Txn) needsCrew() bool {
-	return t.state > StateExchange || t.rec.Retries > 0 ||
-		t.hooks != nil || t.transform != nil || t.up.transform != nil // Route can set these
+	return t.state > StateExchange || t.special
 }
 
 // awaitsHead: the step that returned evWait waits for the first byte of a

@@ -377,14 +377,10 @@ func TestAPanicInASegment(t *testing.T) {
 	bubble(t, "in a decision", func(t *testing.T) {
 		r := newInlineRig(t, nil)
 		c := r.request(get)
-		r.m.shards[0].mu.Lock() // quiet: nobody else is there
-		for i := range r.m.shards {
-			if txn := r.m.shards[i].first; txn != nil {
-				txn.hist.n = 0
-				txn.state = numStates + 1 // no such state
-			}
-		}
-		r.m.shards[0].mu.Unlock()
+		r.m.registry.each(func(txn *Txn) bool { // quiet: nobody else is there
+			txn.state = numStates + 1 // no such state
+			return true
+		})
 		r.a.answer(okResponse, nil)
 		c.Close()
 		r.wantRecord(ProxyInternalError, 0)

@@ -27,9 +27,9 @@ type Machine struct {
 	responseVia10, responseVia11 []byte
 
 	pool     sync.Pool
-	shards   [shardCount]shard
+	registry registry
 	crews    [crewCount]crew
-	next     atomic.Uint32 // shard for the next new Txn
+	next     atomic.Uint32 // crew for the next new Txn
 	panics   atomic.Uint64
 	http1    atomic.Int64 // transactions of HTTP/1.1 connections
 	draining atomic.Bool
@@ -77,62 +77,25 @@ func (m *Machine) newTxn() *Txn {
 	t := &Txn{m: m, ctx: new(txnContext)}
 	t.peer.t = t
 	t.run = t.serveVConn
-	n := m.next.Add(1)
-	t.shard, t.crew = &m.shards[n%shardCount], &m.crews[n%crewCount]
+	t.crew = &m.crews[m.next.Add(1)%crewCount]
+	m.registry.add(t)
 	return t
 }
 
-func (m *Machine) get() *Txn { return m.pool.Get().(*Txn) }
+func (m *Machine) get() *Txn {
+	t := m.pool.Get().(*Txn)
+	t.renew()
+	return t
+}
 
+// put gives t back. What it is not to keep alive until it is renewed, or dropped
+// by the pool, it forgets here.
 func (m *Machine) put(t *Txn) {
 	if t.cl == &t.own {
 		t.own.release()
 	}
-	t.reset()
+	t.cl, t.rec.Session = nil, nil
 	m.pool.Put(t)
-}
-
-// A shard holds some of the running transactions, so that no lock is shared by
-// all of them. A Txn stays with its shard for life.
-type shard struct {
-	mu    sync.Mutex
-	first *Txn
-	n     int64
-	_     [40]byte // a cache line each
-}
-
-const shardCount = 32
-
-func (m *Machine) register(t *Txn) {
-	s := t.shard
-	s.mu.Lock()
-	t.next = s.first
-	if t.next != nil {
-		t.next.prev = t
-	}
-	s.first = t
-	s.n++
-	s.mu.Unlock()
-	if m.killed.Load() {
-		t.killed.Store(true) // seen before anything is done
-	}
-}
-
-func (m *Machine) unregister(t *Txn) {
-	s := t.shard
-	s.mu.Lock()
-	if t.prev != nil {
-		t.prev.next = t.next
-	} else {
-		s.first = t.next
-	}
-	if t.next != nil {
-		t.next.prev = t.prev
-	}
-	t.prev, t.next = nil, nil
-	s.n--
-	s.mu.Unlock()
-	m.noteEnd()
 }
 
 // noteEnd wakes Shutdown.
@@ -168,11 +131,10 @@ func (m *Machine) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	m.killed.Store(true)
-	for i := range m.shards {
-		for _, k := range m.shards[i].kill() {
-			k.conn.Reset(k.code)
-		}
-	}
+	m.registry.each(func(t *Txn) bool {
+		t.killActive()()
+		return true
+	})
 	m.connMu.Lock()
 	for hc := range m.conns {
 		hc.conn.Close()
@@ -198,7 +160,7 @@ func (m *Machine) dismiss() {
 
 // wait returns true when nothing is left, false when one of the two fires.
 func (m *Machine) wait(done <-chan struct{}, late <-chan time.Time) bool {
-	for m.left() > 0 {
+	for !m.idle() {
 		select {
 		case <-m.ended:
 		case <-done:
@@ -210,42 +172,11 @@ func (m *Machine) wait(done <-chan struct{}, late <-chan time.Time) bool {
 	return true
 }
 
-func (m *Machine) left() int64 {
+func (m *Machine) idle() bool {
 	m.connMu.Lock()
-	n := int64(len(m.conns))
+	n := len(m.conns)
 	m.connMu.Unlock()
-	return n + m.active()
-}
-
-type resetting struct {
-	conn *vconn.Conn
-	code uint32
-}
-
-// kill tells the transactions of s to end, and returns the virtual connections
-// that are to be reset: by the caller, without the lock, since a reset calls
-// back into whoever has the other end.
-func (s *shard) kill() (resets []resetting) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for t := s.first; t != nil; t = t.next {
-		code := t.kill()
-		if t.cl.vc == nil {
-			t.cl.conn.Close()
-		} else {
-			resets = append(resets, resetting{t.cl.vc, code})
-		}
-	}
-	return resets
-}
-
-func (m *Machine) active() (n int64) {
-	for i := range m.shards {
-		m.shards[i].mu.Lock()
-		n += m.shards[i].n
-		m.shards[i].mu.Unlock()
-	}
-	return n
+	return n == 0 && m.registry.empty()
 }
 
 // Stats are counters of a Machine.
@@ -269,7 +200,7 @@ func (m *Machine) Stats() Stats {
 	m.retryMu.Lock()
 	defer m.retryMu.Unlock()
 	return Stats{
-		Active: m.active(), HTTP1Active: m.http1.Load(),
+		Active: m.registry.count(), HTTP1Active: m.http1.Load(),
 		Panics: m.panics.Load(), Retries: maps.Clone(m.retries),
 	}
 }

@@ -15,6 +15,7 @@ import (
 // drive runs the transaction to its end: the work of each state gives an event,
 // decide says what follows. It is the only place where the state changes.
 func (t *Txn) drive() {
+	t.waited = true
 	if t.rec.Start.IsZero() {
 		t.rec.Start = t.tick()
 	}
@@ -30,6 +31,7 @@ func (t *Txn) apply(ev event) {
 		t.state = next
 		return
 	}
+	t.special = true
 	v := t.view()
 	if ev.kind == evClientGone {
 		v.gone = t.cl.whyGone()
@@ -381,6 +383,10 @@ func (t *Txn) noteRetry(reason string, err error) {
 func (t *Txn) abortOrigin() {
 	t.exMu.Lock()
 	defer t.exMu.Unlock()
+	t.abortLocked()
+}
+
+func (t *Txn) abortLocked() {
 	if t.ex != nil {
 		if tn := t.tun.Load(); tn != nil {
 			resetOnClose(tn.origin)
@@ -423,9 +429,15 @@ func (t *Txn) leave() {
 // reached an origin the client may safely try elsewhere. The transaction looks
 // at killed between setting reached and writing, so that this stays true.
 func (t *Txn) kill() (code uint32) {
+	t.exMu.Lock()
+	defer t.exMu.Unlock()
+	return t.killLocked()
+}
+
+func (t *Txn) killLocked() (code uint32) {
 	t.killed.Store(true)
 	t.ctx.cancel()
-	t.abortOrigin()
+	t.abortLocked()
 	if t.reached.Load() {
 		return codeCancel
 	}

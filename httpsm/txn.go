@@ -33,86 +33,96 @@ type Field struct{ Name, Value string }
 // on.)
 //
 // It is pooled, with its heads and buffers, and belongs to one goroutine at a
-// time, which inline.go says, except for what is marked as shared.
+// time, which inline.go says, except for what is marked as shared. A transaction
+// runs on two or three processors, one after the other: what all of them look at
+// comes first, so that few cache lines have to follow it.
 type Txn struct {
-	m    *Machine
-	cl   *client
+	m  *Machine
+	cl *client // own, or that of an HTTP/1.1 connection
+	passage
+
+	// Shared.
+	reached atomic.Bool  // an origin may have seen something of the request
+	gone    atomic.Bool  // the client left
+	killed  atomic.Bool  // the machine is done
+	active  atomic.Bool  // see registry
+	refs    atomic.Int32 // virtual connection: who runs the transaction, and both ends
+	exMu    sync.Mutex
+	ex      origin.Exchange // set and cleared under exMu by who runs the transaction
+	tun     atomic.Pointer[tunnel]
+	ctx     *txnContext
+
 	own  client  // *cl on a virtual connection
 	peer passive // observer of it
-
-	state  State
-	action action // what led to state
-	hist   history
-	now    time.Time
-	point  Point // last hook point that began
-	rec    Record
+	run  func()  // t.serveVConn, made once
+	crew *crew
+	rec  Record
+	hist history
 
 	req        RequestHead // the client's
 	oreq       RequestHead // the origin's
 	resp       ResponseHead
-	up         upload
-	respBody   h1.BodyReader
-	respDir    direction
-	out        responseFraming
-	transform  Transform // of the response body
-	local      localReply
 	reqOut     []byte // to the origin; the request tunnel's while it runs
 	respOut    []byte // to the client
-	bodyOut    int64  // body bytes in respOut
-	headBytes  int64  // bytes to the client up to the end of the final head
 	scratch    []byte
+	up         upload
+	respBody   h1.BodyReader
 	transBytes []byte // output of transform
+	local      localReply
+	ownHooks   Hooks
+	tried      []*origin.Endpoint
+	watchDone  chan struct{}
+	armed      connectWatch
+}
 
-	group       *origin.Group
-	ep          *origin.Endpoint
-	tried       []*origin.Endpoint
-	await       origin.Awaitable // ex, if one may wait for it inline
-	shared      origin.Shared    // ex, if its connection is shared
-	alone       bool             // no connection is to be shared
-	blamed      bool             // the origin did something to a shared connection that ends it
-	framed      bool             // respBody is that of the present response
-	inline      bool             // the present segment must not block
-	resumed     bool             // the origin connection has called Resume
-	since       time.Time        // since when the response head is waited for; zero: it is not yet
-	sentBytes   int              // of reqOut, in this exchange
-	built       bool             // the origin's head is ready in reqOut
-	prepared    bool             // the client's head is, in respOut
-	closed      bool             // the virtual connection was closed with the last write
+// A passage is what a transaction is in the midst of: forgotten in one go.
+type passage struct {
+	state   State
+	point   Point // last hook point that began
+	respDir direction
+	out     responseFraming
+
+	inline   bool // the present segment must not block
+	special  bool // something happened that is left to the crew
+	waited   bool // it was not inline all the time, or may have left traces as if
+	resumed  bool // the origin connection has called Resume
+	built    bool // the origin's head is ready in reqOut
+	prepared bool // the client's head is, in respOut
+	closed   bool // the virtual connection was closed with the last write
+
 	requestLeft bool
 	gotBytes    bool // of a response, on this exchange
-	interims    int
 	originKeep  bool
 	headSent    bool
 	keep        bool // HTTP/1.1: the connection carries another request
 	headOK      bool // the request head was valid
 	excess      bool // bytes followed it when it was read
 	fresh       bool // a retry that wants a new connection
+	alone       bool // no connection is to be shared
+	blamed      bool // the origin did something to a shared connection that ends it
+	framed      bool // respBody is that of the present response
 	lastResort  bool // see view
 	watching    bool
-	watchDone   chan struct{}
-	armed       connectWatch
-	upgrade     upgrade
 
-	explain *explanation // nil: nobody wants one
+	explain      *explanation // nil: nobody wants one
+	sessionHooks *Hooks       // nil: none
+	hooks        *Hooks       // nil: none
 
-	sessionHooks *Hooks // nil: none
-	hooks        *Hooks // nil: none
-	ownHooks     Hooks
+	group  *origin.Group
+	ep     *origin.Endpoint
+	await  origin.Awaitable // ex, if one may wait for it inline
+	shared origin.Shared    // ex, if its connection is shared
 
-	// Shared.
-	ctx     *txnContext
-	reached atomic.Bool // an origin may have seen something of the request
-	gone    atomic.Bool // the client left
-	killed  atomic.Bool // the machine is done
-	tun     atomic.Pointer[tunnel]
-	exMu    sync.Mutex
-	ex      origin.Exchange // set and cleared under exMu by the transaction's goroutine
-	refs    atomic.Int32    // virtual connection: goroutine and both ends
+	now       time.Time
+	since     time.Time // since when the response head is waited for; zero: it is not yet
+	sentBytes int       // of reqOut, in this exchange
+	bodyOut   int64     // body bytes in respOut
+	headBytes int64     // bytes to the client up to the end of the final head
 
-	run        func() // t.serveVConn, made once
-	prev, next *Txn   // registry; guarded by its shard
-	shard      *shard
-	crew       *crew
+	interims  int
+	transform Transform // of the response body
+	action    action    // what led to a side exit
+	upgrade   upgrade
 }
 
 // Identity names the client connection.
@@ -177,6 +187,7 @@ func (t *Txn) Record() *Record { return &t.rec }
 // no values and no deadline. Over HTTP/1.1 leaving is noticed only once the
 // request has been read whole.
 func (t *Txn) Context() context.Context {
+	t.waited = true
 	t.ctx.Done() // from here on somebody may hold it
 	if t.canWatch() {
 		t.startWatch()
@@ -189,6 +200,7 @@ func (t *Txn) Context() context.Context {
 // for a point that has begun is refused.
 func (t *Txn) Hooks() *Hooks {
 	if t.hooks == nil {
+		t.special = true
 		t.hooks = &t.ownHooks
 		t.hooks.passed(t.point)
 	}
@@ -198,18 +210,25 @@ func (t *Txn) Hooks() *Hooks {
 // RequestBody has tr rewrite the request body, which then goes to the origin
 // chunked. It has an effect until SendRequestHead, on requests with a body; a
 // second one works on what the first makes. It also ends the safety of retries.
-func (t *Txn) RequestBody(tr Transform) { t.up.transform = chain(t.up.transform, tr) }
+func (t *Txn) RequestBody(tr Transform) {
+	t.special = true
+	t.up.transform = chain(t.up.transform, tr)
+}
 
 // ResponseBody has tr rewrite the origin's response body, which then loses its
 // Content-Length. It has an effect until SendResponseHead, on responses with a
 // body. A second one works on what the first makes.
-func (t *Txn) ResponseBody(tr Transform) { t.transform = chain(t.transform, tr) }
+func (t *Txn) ResponseBody(tr Transform) {
+	t.special = true
+	t.transform = chain(t.transform, tr)
+}
 
 // Reply sets what answers the request instead of an origin, and returns the
 // verdict Reply for the hook to return. Content-Length, Date and Connection are
 // added. A status outside 200 to 599 or a malformed field makes it a 500, with
 // a line in the log. body must not be changed until TxnClose.
 func (t *Txn) Reply(status int, fields []Field, body []byte) Verdict {
+	t.waited = true
 	l := &t.local
 	l.reset()
 	l.status, l.body = status, body
@@ -224,40 +243,38 @@ func (t *Txn) Reply(status int, fields []Field, body []byte) Verdict {
 	return Reply
 }
 
-// reset makes t ready for the pool: nothing of the last transaction stays but
-// memory of a usual size.
-func (t *Txn) reset() {
+// renew makes t ready for another transaction: nothing of the last stays but
+// memory of a usual size. It is called when t is taken from the pool, not when it
+// is put there: the next transaction looks at the same memory at once, whoever
+// ended the last one perhaps from another processor.
+func (t *Txn) renew() {
+	if t.waited || t.gone.Load() || t.killed.Load() {
+		t.renewRest()
+	}
+	t.passage, t.rec = passage{}, Record{}
+	t.hist.reset()
 	t.req.Reset()
 	t.oreq.Reset()
 	t.resp.Reset()
-	t.local.reset()
-	t.local.body = nil
 	t.up.reset()
-	t.hist.reset()
+	t.reqOut, t.respOut, t.scratch = usual(t.reqOut), usual(t.respOut), usual(t.scratch)
+	unset(&t.reached)
+}
+
+// renewRest is for what a transaction that is inline all the time does not use.
+func (t *Txn) renewRest() {
 	if t.hooks != nil {
 		t.ownHooks.clear()
 	}
+	t.local.reset()
 	clear(t.tried[:cap(t.tried)])
 	t.tried = t.tried[:0]
-	t.reqOut, t.respOut, t.scratch = usual(t.reqOut), usual(t.respOut), usual(t.scratch)
 	t.transBytes = usual(t.transBytes)
 	if !t.ctx.reusable() {
 		t.ctx = new(txnContext)
 	}
 	t.ctx.err, t.ctx.waits = nil, nil
-	t.cl, t.state, t.action, t.now, t.point, t.rec = nil, 0, action{}, time.Time{}, 0, Record{}
-	t.respDir, t.out, t.transform, t.bodyOut, t.headBytes = 0, responseFraming{}, nil, 0, 0
-	t.group, t.ep, t.sessionHooks, t.hooks, t.explain = nil, nil, nil, nil, nil
-	t.shared, t.alone, t.blamed, t.framed = nil, false, false, false
-	t.await, t.inline, t.resumed, t.since, t.sentBytes, t.prepared, t.closed = nil, false, false, time.Time{}, 0, false, false
-	t.built, t.requestLeft, t.gotBytes, t.originKeep, t.headSent = false, false, false, false, false
-	t.excess = false
-	t.keep, t.headOK, t.watching, t.fresh, t.lastResort, t.interims = false, false, false, false, false, 0
-	t.upgrade = upgrade{}
-	if t.tun.Load() != nil {
-		t.tun.Store(nil)
-	}
-	unset(&t.reached)
+	t.tun.Store(nil)
 	unset(&t.gone)
 	unset(&t.killed)
 }
