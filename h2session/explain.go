@@ -20,12 +20,12 @@ func (s *Session) explainRequest(b *headerBlock, r *request) *vconn.Notes {
 	}
 	crumbs, hosts, lengths := 0, 0, 0
 	for i := range b.fields {
-		switch b.fields[i].Name {
-		case "cookie":
+		switch b.fields[i].id {
+		case h1.NameCookie:
 			crumbs++
-		case "host":
+		case h1.NameHost:
 			hosts++
-		case "content-length":
+		case h1.NameContentLength:
 			lengths++
 		}
 	}
@@ -38,8 +38,8 @@ func (s *Session) explainRequest(b *headerBlock, r *request) *vconn.Notes {
 	switch {
 	case r.chunked:
 		n.Request("Transfer-Encoding: chunked added: the body has no content-length (RFC 9112, 6.1)")
-	case lengths == 0 && r.head.Fields.Has("Content-Length"):
-		n.Request("Content-Length: 0 added: %s without a body (RFC 9110, 8.6)", r.head.Method())
+	case r.empty:
+		n.Request("Content-Length: 0 added: %s without a body (RFC 9110, 8.6)", b.pseudo[pseudoMethod])
 	case lengths > 0 && !b.end:
 		n.Request("content-length frames the body, and DATA has to add up to it (RFC 9113, 8.1.1)")
 	}
@@ -53,8 +53,8 @@ func explainTrailers(n *vconn.Notes, b *headerBlock, chunked bool) {
 		return
 	}
 	for i := range b.fields {
-		if name := b.fields[i].Name; h1.ForbiddenTrailer([]byte(name)) {
-			n.Request("trailer %s dropped: it is not allowed there (RFC 9110, 6.5.1)", name)
+		if f := &b.fields[i]; f.id.ForbiddenInTrailers() {
+			n.Request("trailer %s dropped: it is not allowed there (RFC 9110, 6.5.1)", f.name)
 		}
 	}
 	n.Request("trailers become a trailer section behind the last chunk (RFC 9112, 7.1.2)")

@@ -25,8 +25,8 @@ type headerBlock struct {
 	held    int  // what the account was told of it
 	noName  int  // fields without a name
 
-	fields     []hpack.HeaderField // regular ones, in order
-	size       int                 // as SETTINGS_MAX_HEADER_LIST_SIZE counts
+	fields     []field // regular ones, in order
+	size       int     // as SETTINGS_MAX_HEADER_LIST_SIZE counts
 	pseudo     [numPseudo]string
 	seen       [numPseudo]bool
 	agent      string // user-agent, for the log
@@ -36,6 +36,12 @@ type headerBlock struct {
 	tooMany    bool   // more bytes or fields than the limits: 431
 	manyFields bool   // ... and it was the fields
 	longTarget bool   // 414
+}
+
+// A field is a regular field as it came. id is that of a name in lower case.
+type field struct {
+	name, value string
+	id          h1.Name
 }
 
 // The pseudo-fields of a request (RFC 9113, section 8.3.1).
@@ -55,10 +61,9 @@ func newHeaderBlock(cfg *Config) *headerBlock {
 	return b
 }
 
-// begin starts a block.
+// begin starts a block; the one before was forgotten.
 func (b *headerBlock) begin(id uint32, end, selfDep bool) {
-	clear(b.fields)
-	*b = headerBlock{cfg: b.cfg, dec: b.dec, fields: b.fields[:0], id: id, end: end, selfDep: selfDep}
+	b.id, b.end, b.selfDep = id, end, selfDep
 }
 
 // A string of more than this many times the limit is not waited for: the decoder
@@ -67,7 +72,10 @@ const maxStringFactor = 4
 
 // forget lets go of the strings of the last block, so that an idle session does
 // not hold them.
-func (b *headerBlock) forget() { b.begin(0, false, false) }
+func (b *headerBlock) forget() {
+	clear(b.fields)
+	*b = headerBlock{cfg: b.cfg, dec: b.dec, fields: b.fields[:0]}
+}
 
 // fragment decodes a piece of the block.
 func (b *headerBlock) fragment(p []byte) error {
@@ -95,28 +103,32 @@ func (b *headerBlock) emit(f hpack.HeaderField) {
 		b.tooMany = true
 	}
 	switch {
-	case strings.HasPrefix(f.Name, ":"):
+	case f.Name != "" && f.Name[0] == ':':
 		b.emitPseudo(f)
 	case b.tooMany:
 	case len(b.fields) >= b.cfg.fields():
 		b.tooMany, b.manyFields = true, true
 	default:
-		b.note(f)
-		b.fields = append(b.fields, f)
+		id := h1.NameOfString(f.Name)
+		if id != h1.NameOther && f.Name != id.String() {
+			id = h1.NameOther // upper case: malformed, not what it looks like
+		}
+		b.note(id, f.Value)
+		b.fields = append(b.fields, field{f.Name, f.Value, id})
 	}
 }
 
 // note keeps the values that the session itself has use for.
-func (b *headerBlock) note(f hpack.HeaderField) {
-	switch f.Name {
-	case "user-agent":
-		b.agent = f.Value
-	case "priority":
+func (b *headerBlock) note(id h1.Name, value string) {
+	switch id {
+	case h1.NameUserAgent:
+		b.agent = value
+	case h1.NamePriority:
 		if b.priority != "" {
-			f.Value = b.priority + ", " + f.Value // RFC 8941, section 4.2
+			value = b.priority + ", " + value // RFC 8941, section 4.2
 		}
-		b.priority = f.Value
-	case "via", "forwarded", "x-forwarded-for":
+		b.priority = value
+	case h1.NameVia, h1.NameForwarded, h1.NameXForwardedFor:
 		b.forwarded = true
 	}
 }
@@ -157,11 +169,14 @@ func (b *headerBlock) malformed(reason string) {
 	}
 }
 
-// A request is what a header block means to HTTP/1.1.
+// A request is what a header block means to HTTP/1.1. The text is written while
+// the fields are judged, by the rules of h1 for what a head may hold: there is no
+// head in between.
 type request struct {
-	head    h1.RequestHead
-	length  int64 // content-length; -1 without one
+	text    []byte // of the head
+	length  int64  // content-length; -1 without one
 	chunked bool
+	empty   bool   // Content-Length: 0 was added
 	cookie  []byte // crumbs, joined
 
 	protocol string // of an extended CONNECT, whose DATA is no body; "" when it is none
@@ -171,25 +186,47 @@ type request struct {
 // sections 8.1 to 8.3). The result is the reason why the request is malformed,
 // or "".
 func (r *request) build(b *headerBlock) string {
-	r.head.Reset()
-	r.length, r.chunked, r.cookie = -1, false, r.cookie[:0]
-	r.protocol = ""
+	r.text, r.cookie = r.text[:0], r.cookie[:0]
+	r.length, r.chunked, r.empty, r.protocol = -1, false, false, ""
 	if reason := r.requestLine(b); reason != "" {
 		return reason
 	}
-	crumbAt := -1
+	crumbs := false
 	for i := range b.fields {
 		f := &b.fields[i]
-		if reason := r.field(f, &crumbAt); reason != "" {
+		if reason := r.field(f); reason != "" {
 			return reason
 		}
+		crumbs = crumbs || f.id == h1.NameCookie
 	}
-	if crumbAt >= 0 {
-		if r.head.Fields.AddBytes([]byte("cookie"), r.cookie) != nil {
-			return "invalid cookie"
-		}
+	if crumbs && !r.add(h1.NameCookie, "cookie", textOf(r.cookie)) {
+		return "invalid cookie"
 	}
-	return r.framing(b)
+	if reason := r.framing(b); reason != "" {
+		return reason
+	}
+	r.text = append(r.text, "\r\n"...)
+	return ""
+}
+
+// add writes a field; false means that it is not valid (RFC 9110, section 5).
+func (r *request) add(id h1.Name, name, value string) bool {
+	if id == h1.NameOther && !h1.ValidName(rawOf(name)) || !h1.ValidValue(rawOf(value)) {
+		return false
+	}
+	r.text = append(r.text, name...)
+	r.text = append(r.text, ": "...)
+	r.text = append(r.text, value...)
+	r.text = append(r.text, "\r\n"...)
+	return true
+}
+
+// line writes the request line; the path is in origin-form or "*".
+func (r *request) line(method, path string) {
+	r.text = append(r.text, method...)
+	r.text = append(r.text, ' ')
+	r.text = append(r.text, path...)
+	r.text = append(r.text, " HTTP/1.1\r\n"...)
 }
 
 // requestLine checks the pseudo-fields, and sets method, target and Host.
@@ -208,11 +245,12 @@ func (r *request) requestLine(b *headerBlock) string {
 		return "the scheme is neither http nor https"
 	case !strings.HasPrefix(path, "/") && (path != "*" || method != "OPTIONS"):
 		return "the path does not start with a slash"
-	case r.head.SetMethod(method) != nil:
+	case !h1.ValidMethod(rawOf(method)):
 		return "invalid method"
-	case r.head.SetTarget([]byte(path)) != nil:
+	case !h1.ValidTarget(rawOf(path)):
 		return "invalid path"
 	}
+	r.line(method, path)
 	return r.host(b)
 }
 
@@ -222,14 +260,14 @@ func (r *request) host(b *headerBlock) string {
 	host, known := b.pseudo[pseudoAuthority], b.seen[pseudoAuthority]
 	given := 0
 	for i := range b.fields {
-		if b.fields[i].Name != "host" {
+		if b.fields[i].id != h1.NameHost {
 			continue
 		}
 		given++
-		if known && !strings.EqualFold(host, b.fields[i].Value) {
+		if known && !strings.EqualFold(host, b.fields[i].value) {
 			return "host and :authority differ"
 		}
-		host = b.fields[i].Value
+		host = b.fields[i].value
 	}
 	switch {
 	case given > 1:
@@ -240,47 +278,47 @@ func (r *request) host(b *headerBlock) string {
 	if known {
 		host = b.pseudo[pseudoAuthority]
 	}
-	if !h1.ValidHost([]byte(host)) || r.head.Fields.Add("Host", host) != nil {
+	if !h1.ValidHost(rawOf(host)) || !r.add(h1.NameHost, "Host", host) {
 		return "invalid authority"
 	}
 	return ""
 }
 
 // field takes over one regular field.
-func (r *request) field(f *hpack.HeaderField, crumbAt *int) string {
+func (r *request) field(f *field) string {
 	if reason := checkField(f); reason != "" {
 		return reason
 	}
 	if r.protocol != "" {
-		if drop, reason := r.tunnelField(f.Name); drop || reason != "" {
+		if drop, reason := r.tunnelField(f.id); drop || reason != "" {
 			return reason
 		}
 	}
-	switch f.Name {
-	case "host":
+	switch f.id {
+	case h1.NameHost:
 		return "" // in place already
-	case "te":
-		if f.Value != "trailers" {
+	case h1.NameTE:
+		if f.value != "trailers" {
 			return "te is not trailers"
 		}
-	case "content-length":
+	case h1.NameContentLength:
 		if r.length >= 0 {
 			return "content-length given twice"
 		}
-		n, err := strconv.ParseUint(f.Value, 10, 63)
-		if err != nil || f.Value[0] == '+' {
+		n, err := strconv.ParseUint(f.value, 10, 63)
+		if err != nil || f.value[0] == '+' {
 			return "invalid content-length"
 		}
 		r.length = int64(n)
-	case "cookie":
+	case h1.NameCookie:
 		// One field in HTTP/1.1 (RFC 9113, section 8.2.3).
-		if *crumbAt = max(*crumbAt, 0); len(r.cookie) > 0 {
+		if len(r.cookie) > 0 {
 			r.cookie = append(r.cookie, "; "...)
 		}
-		r.cookie = append(r.cookie, f.Value...)
+		r.cookie = append(r.cookie, f.value...)
 		return ""
 	}
-	if r.head.Fields.Add(f.Name, f.Value) != nil {
+	if !r.add(f.id, f.name, f.value) {
 		return "invalid field"
 	}
 	return ""
@@ -288,15 +326,18 @@ func (r *request) field(f *hpack.HeaderField, crumbAt *int) string {
 
 // checkField applies what holds for requests and trailers alike (RFC 9113,
 // sections 8.2.1 and 8.2.2). That name and value are well-formed otherwise is
-// for h1.Fields to say.
-func checkField(f *hpack.HeaderField) string {
-	for i := range len(f.Name) {
-		if c := f.Name[i]; 'A' <= c && c <= 'Z' {
+// for h1 to say.
+func checkField(f *field) string {
+	if f.id != h1.NameOther {
+		if nameRules[f.id].drop {
+			return "connection-specific field"
+		}
+		return ""
+	}
+	for i := range len(f.name) {
+		if c := f.name[i]; 'A' <= c && c <= 'Z' {
 			return "upper case in a field name"
 		}
-	}
-	if connectionSpecific(f.Name) {
-		return "connection-specific field"
 	}
 	return ""
 }
@@ -321,11 +362,12 @@ func (r *request) framing(b *headerBlock) string {
 	case b.end && r.length < 0:
 		switch b.pseudo[pseudoMethod] {
 		case "POST", "PUT", "PATCH":
-			r.head.Fields.Add("Content-Length", "0")
+			r.empty = true
+			r.text = append(r.text, "Content-Length: 0\r\n"...)
 		}
 	case !b.end && r.length < 0:
 		r.chunked = true
-		r.head.Fields.Add("Transfer-Encoding", "chunked")
+		r.text = append(r.text, "Transfer-Encoding: chunked\r\n"...)
 	}
 	return ""
 }
@@ -347,10 +389,10 @@ func (b *headerBlock) trailers(fs *h1.Fields) string {
 		if reason := checkField(f); reason != "" {
 			return reason
 		}
-		if h1.ForbiddenTrailer([]byte(f.Name)) {
+		if f.id.ForbiddenInTrailers() {
 			continue
 		}
-		if fs.Add(f.Name, f.Value) != nil {
+		if fs.Add(f.name, f.value) != nil {
 			return "invalid field in trailers"
 		}
 	}

@@ -24,6 +24,9 @@ func appendString(b []byte, s string) []byte {
 // textOf is b as a string that is valid as long as b is.
 func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
+// rawOf is s as bytes that must not be written to.
+func rawOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
 // appendInt appends an integer with a prefix of so many bits, the others being
 // those of first (RFC 7541, section 5.1).
 func appendInt(b []byte, first byte, prefix int, n uint64) []byte {

@@ -73,7 +73,7 @@ func (b *headerBlock) plainConnect() string {
 		return b.bad
 	case b.seen[pseudoScheme] || b.seen[pseudoPath]:
 		return "CONNECT with :scheme or :path"
-	case !b.seen[pseudoAuthority] || !h1.ValidHost([]byte(host)) || !strings.Contains(host, ":"):
+	case !b.seen[pseudoAuthority] || !h1.ValidHost(rawOf(host)) || !strings.Contains(host, ":"):
 		return "CONNECT without a host and port in :authority"
 	}
 	for i := range b.fields {

@@ -47,8 +47,8 @@ func (s *Session) endBlock() error {
 func (s *Session) forget() {
 	const usual = 16 << 10
 	s.block.forget()
-	if s.req.head.Fields.Size() > usual {
-		s.req.head = h1.RequestHead{}
+	if cap(s.req.cookie) > usual {
+		s.req.cookie = nil
 	}
 	if cap(s.text) > 2*usual {
 		s.text = nil
@@ -82,7 +82,10 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 	case b.tooMany && b.bad == "":
 		return s.reply(st, txn, 431, outcomeRequestError, "the head is larger than the limit")
 	}
-	if reason := s.translate(b, req); reason == refusedConnect {
+	req.text = s.text[:0]
+	reason := s.translate(b, req)
+	s.text, req.text = req.text, nil
+	if reason == refusedConnect {
 		return s.reply(st, txn, 405, outcomeRequestDenied, reason)
 	} else if reason != "" {
 		s.disown(st)
@@ -98,7 +101,6 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 	st.request = requestBody{chunked: req.chunked, length: req.length}
 	st.tunnel, st.resp.tunnel = req.protocol != "", req.protocol != ""
 	st.resp.head = b.pseudo[pseudoMethod] == "HEAD"
-	s.text = h1.AppendRequestHead(s.text[:0], &req.head)
 	if s.explain {
 		st.resp.notes = s.explainRequest(b, req)
 		explainTunnel(st.resp.notes, req)
@@ -325,8 +327,8 @@ func (s *Session) words() vconn.Request {
 	b := s.block
 	host := b.pseudo[pseudoAuthority]
 	for i := 0; host == "" && i < len(b.fields); i++ {
-		if b.fields[i].Name == "host" {
-			host = b.fields[i].Value
+		if b.fields[i].id == h1.NameHost {
+			host = b.fields[i].value
 		}
 	}
 	return vconn.Request{Method: b.pseudo[pseudoMethod], Host: host, Path: b.pseudo[pseudoPath], UserAgent: b.agent}

@@ -67,7 +67,7 @@ func translate(t *testing.T, fields []hpack.HeaderField, end bool) (text []byte,
 	if r.build(b) != "" {
 		return nil, false
 	}
-	text = h1.AppendRequestHead(nil, &r.head)
+	text = r.text
 	var back h1.RequestHead
 	n, err := h1.ParseRequestHead(&back, text, h1.Limits{})
 	if err != nil || n != len(text) {

@@ -26,15 +26,16 @@ func (r *request) connectLine(b *headerBlock) string {
 		return ":protocol without CONNECT"
 	case !b.seen[pseudoScheme] || !b.seen[pseudoPath]:
 		return "extended CONNECT without :scheme or :path"
-	case !h1.ValidName([]byte(r.protocol)):
+	case !h1.ValidName(rawOf(r.protocol)):
 		return ":protocol is not a token"
 	case scheme != "http" && scheme != "https":
 		return "the scheme is neither http nor https"
 	case !strings.HasPrefix(path, "/"):
 		return "the path does not start with a slash"
-	case r.head.SetMethod("GET") != nil || r.head.SetTarget([]byte(path)) != nil:
+	case !h1.ValidTarget(rawOf(path)):
 		return "invalid path"
 	}
+	r.line("GET", path)
 	return r.host(b)
 }
 
@@ -47,11 +48,11 @@ func (r *request) known() bool {
 // tunnelField judges a field of an extended CONNECT. drop means that it has no
 // place in the HTTP/1.1 request: the key is ours, since the client has no use for
 // one (RFC 8441, section 5).
-func (r *request) tunnelField(name string) (drop bool, reason string) {
-	switch name {
-	case "content-length":
+func (r *request) tunnelField(id h1.Name) (drop bool, reason string) {
+	switch id {
+	case h1.NameContentLength:
 		return false, "content-length in a CONNECT" // what follows is no content
-	case "sec-websocket-key", "sec-websocket-accept":
+	case h1.NameSecWebSocketKey, h1.NameSecWebSocketAccept:
 		return true, ""
 	}
 	return false, ""
@@ -66,9 +67,7 @@ func (r *request) upgrade() string {
 		{"Upgrade", protocolWebSocket},
 		{"Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(nonce[:])},
 	} {
-		if r.head.Fields.Add(f[0], f[1]) != nil {
-			return "invalid field"
-		}
+		r.add(h1.NameOther, f[0], f[1]) // valid
 	}
 	return ""
 }
