@@ -5,8 +5,10 @@
 // [Metrics.SessionClosed], [Metrics.TLSHandshake]. What another package counts
 // anyway is read when somebody scrapes: [Metrics.SetSources].
 //
-// The push for a transaction costs a few atomic additions: every child it needs
-// is found by index or in a read-only map, nothing is allocated.
+// The push for a transaction counts in one of some shards, in plain numbers under a
+// lock that two processors rarely meet at; nothing is allocated. A scrape adds the
+// shards up. It has each transaction whole or not at all, so that the sums of
+// streams, requests, outcomes and durations agree at any time.
 //
 // Labels come from closed sets. A method, status code or tag outside its set is
 // counted under "_other"; sets that only the configuration knows (listeners,

@@ -46,17 +46,11 @@ type Metrics struct {
 	connectionDuration *prometheus.HistogramVec // proto
 	connectionStreams  *prometheus.HistogramVec // proto
 	connectionsClosed  *prometheus.CounterVec   // proto, cause
-	streams            *prometheus.CounterVec   // proto
-	requests           *prometheus.CounterVec   // proto, method, code
-	duration           *prometheus.HistogramVec // proto
-	ttfb               *prometheus.HistogramVec // proto
-	outcomes           *prometheus.CounterVec   // proto, outcome
-	originRequests     *prometheus.CounterVec   // origin, endpoint, code
 	handshakes         *prometheus.CounterVec   // version, resumed, result
 	draining           prometheus.Gauge
 
 	listeners, causes, results, origins, endpoints nameSet
-	hot                                            hot
+	tally                                          *tally
 }
 
 // New makes the collectors and registers them with reg, the Go and process
@@ -75,6 +69,7 @@ func New(reg prometheus.Registerer, cfg Config) *Metrics {
 		results:   newNameSet(maxResults),
 		origins:   newNameSet(maxOrigins),
 		endpoints: newNameSet(maxEndpoints),
+		tally:     newTally(),
 	}
 	if m.gatherer == nil {
 		m.gatherer, _ = reg.(prometheus.Gatherer)
@@ -84,12 +79,9 @@ func New(reg prometheus.Registerer, cfg Config) *Metrics {
 	}
 	m.sources.Store(&Sources{})
 	m.makeConnections()
-	m.makeTransactions()
-	m.hot.init(m)
 	reg.MustRegister(
 		m.connections, m.connectionsActive, m.connectionDuration, m.connectionStreams, m.connectionsClosed,
-		m.streams, m.requests, m.duration, m.ttfb, m.outcomes, m.originRequests, m.handshakes, m.draining,
-		buildInfo(cfg), newSnapshot(m),
+		m.handshakes, m.draining, m.tally, buildInfo(cfg), newSnapshot(m),
 	)
 	registerOnce(reg, collectors.NewGoCollector())
 	registerOnce(reg, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -119,19 +111,6 @@ func (m *Metrics) makeConnections() {
 		Namespace: namespace, Name: "draining", Help: "1 while the gateway is draining, else 0.",
 	})
 }
-
-func (m *Metrics) makeTransactions() {
-	m.streams = counter("streams_total", "Streams (HTTP/1.1: requests) ended, refused ones included: one access line each.", "proto")
-	m.requests = counter("requests_total", "Requests ended, by status code to the client (* when none was sent).", "proto", "method", "code")
-	m.duration = histogram("request_duration_seconds", "From the first byte of a request to the end of its response. Streams refused without a transaction are not in it.", latencyBuckets, "proto")
-	m.ttfb = histogram("time_to_first_byte_seconds", "From the first byte of a request to the first byte of its response.", latencyBuckets, "proto")
-	m.outcomes = counter("outcomes_total", "Requests ended, by outcome.", "proto", "outcome")
-	m.originRequests = counter("origin_requests_total", "Requests answered by an origin, by its status code.", "origin", "endpoint", "code")
-}
-
-// latencyBuckets go from what a gateway beside its origin takes to where most
-// timeouts are.
-var latencyBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)

@@ -13,18 +13,15 @@ import (
 // Record counts a transaction that has ended. It does not block, allocate in
 // steady state, or keep r.
 func (m *Metrics) Record(r *httpsm.Record) {
-	tag := ""
-	if r.Session != nil {
-		tag = r.Session.Identity.Tag
+	k := kind{
+		method: methodIndex(r.Method), status: r.Status, outcome: string(r.Outcome),
+		originStatus: r.OriginStatus, group: r.Group, origin: r.Origin,
 	}
-	c := m.ended(tag, r.Method, r.Status, string(r.Outcome))
-	c.duration.Observe(seconds(r.Start, r.End))
+	times := [2]time.Duration{between(r.Start, r.End), -1}
 	if !r.FirstByte.IsZero() {
-		c.ttfb.Observe(seconds(r.Start, r.FirstByte))
+		times[1] = between(r.Start, r.FirstByte)
 	}
-	if r.OriginStatus != 0 {
-		m.hot.origins.get(r.Group).get(r.Origin).get(r.OriginStatus).Inc()
-	}
+	m.tally.count(k.session(r.Session), &k, &times)
 }
 
 // Refused counts a stream that was refused before a transaction existed. It is
@@ -32,19 +29,19 @@ func (m *Metrics) Record(r *httpsm.Record) {
 // it took no time, and would make a flood look like a fast service. It does not
 // block or keep r.
 func (m *Metrics) Refused(r *h2session.Refusal) {
-	tag := ""
-	if r.Session != nil {
-		tag = r.Session.Identity.Tag
-	}
-	m.ended(tag, r.Method, r.Status, r.Outcome)
+	k := kind{method: methodIndex(r.Method), status: r.Status, outcome: r.Outcome}
+	m.tally.count(k.session(r.Session), &k, nil)
 }
 
-func (m *Metrics) ended(tag, method string, status int, outcome string) *protoChildren {
-	c := m.hot.proto(protoIndex(tag))
-	c.streams.Inc()
-	c.requests[methodIndex(method)].get(status).Inc()
-	(*c.outcomes.get(outcome)).Inc()
-	return c
+// session sets the protocol of k, and returns the number of the client connection;
+// s may be nil.
+func (k *kind) session(s *pitag.Session) (id uint64) {
+	if s == nil {
+		k.proto = protoAbsent
+		return 0
+	}
+	k.proto = protoIndex(s.Identity.Tag)
+	return s.Identity.ID
 }
 
 // SessionOpened counts a client connection as open. The caller promises one
@@ -86,11 +83,13 @@ func versionLabel(v uint16) string {
 	return other
 }
 
-// seconds returns the time from start to end, or 0 when one of them is unknown
-// or the end is the earlier one.
-func seconds(start, end time.Time) float64 {
+// between returns the time from start to end, or 0 when one of them is unknown or
+// the end is the earlier one.
+func between(start, end time.Time) time.Duration {
 	if start.IsZero() || end.IsZero() {
 		return 0
 	}
-	return max(end.Sub(start), 0).Seconds()
+	return max(end.Sub(start), 0)
 }
+
+func seconds(start, end time.Time) float64 { return between(start, end).Seconds() }
