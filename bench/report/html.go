@@ -16,7 +16,7 @@ var page = template.Must(template.ParseFS(pageSources, "*.html.tmpl"))
 
 // WriteHTML writes one page with everything in it: charts are inline SVG.
 func (r *Report) WriteHTML(w io.Writer) error {
-	v := view{Report: r, Facts: r.Facts(), Summary: pad(r.Summary())}
+	v := view{Report: r, Facts: r.Facts(), Summary: pad(r.Summary()), Reached: r.Reached()}
 	for _, p := range r.Parts() {
 		var s section
 		s.Name, s.About, s.Cells, s.Notes = p.text()
@@ -38,6 +38,7 @@ type view struct {
 	*Report
 	Facts    []string
 	Summary  [][]string
+	Reached  [][]string
 	Sections []section
 }
 

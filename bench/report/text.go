@@ -156,6 +156,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if s := pad(r.Summary()); len(s[0]) > 1 {
 		fmt.Fprintf(w, "\nmedians\n%s", align(s))
 	}
+	if t := r.Reached(); t != nil {
+		fmt.Fprintf(w, "\ntargets\n%s", align(t))
+	}
 	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(r.Facts(), "\n"))
 	return err
 }
@@ -246,6 +249,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	b.WriteString("\nLower is better, but for requests/s. ../README.md says how to read this.\n")
 	if s := pad(r.Summary()); len(s[0]) > 1 {
 		b.WriteString("\n## Medians\n\n" + markdown(s))
+	}
+	if t := r.Reached(); t != nil {
+		b.WriteString("\n## Targets\n\n" + markdown(t))
 	}
 	for _, p := range r.Parts() {
 		name, about, cells, notes := p.text()
