@@ -119,7 +119,7 @@ func (t *Txn) beginExchange() origin.Awaitable {
 		return nil
 	}
 	if t.inline {
-		return t.ep.TryGet()
+		return t.ep.TryGet(!idempotent(t.req.Method()) || t.m.cfg.Retries == 0)
 	}
 	return nil
 }

@@ -38,19 +38,20 @@ import (
 //
 // # What can slip through
 //
-// Bytes or an end that reach the socket after the connection was taken from the
-// pool, or before that but without the attendant having run yet, are not seen
-// before the request is written: some microseconds, some hundred when all
-// processors are busy. A look at each reuse has the same hole, from the look to
-// the write, and a system call per request. What follows is the same, too: an
-// end before the response is a failure that idempotent requests are tried again
-// for, and bytes are taken for the response, as are those an origin sends any
-// time after the request.
+// Bytes or an end that have reached the socket of an idle connection are found
+// by a look at it as it is taken from the pool, or by the attendant, once he has
+// run: that is some microseconds later, or some hundred when all processors are
+// busy. The look costs a system call. It is left out for requests that can be
+// sent again, while the endpoint is busy; then an end that the attendant has not
+// seen yet makes the request fail and be tried again, and bytes are taken for
+// its response. Both can happen with the look, too, in the time from the look to
+// the write, and bytes at any time until the origin answers, which is longer
+// than what is added here.
 //
 // An end that reaches the socket together with the last bytes of a response
 // makes one edge with them. It is looked for after a connection's first
 // response, where origins that close without a word do it; later ones are found
-// by the next request.
+// by the next request, or its look.
 
 // Bits of a conn's state.
 const (
@@ -185,7 +186,6 @@ func (c *conn) parkAttended(s uint32) bool {
 	}
 	look := c.glance()
 	c.endpoint.spoiled(look)
-	c.state.And(^ready)
 	return look == lookQuiet
 }
 

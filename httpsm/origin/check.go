@@ -40,29 +40,13 @@ func (c *conn) park(s uint32) bool {
 func (c *conn) look() look {
 	switch {
 	case c.rc != nil:
-		return c.lookAttended()
+		return c.glance()
 	case c.sock == nil:
 		return c.watcher.stop(c)
 	case c.probe != nil:
 		return c.lookTLS()
 	}
 	return c.lookPlain()
-}
-
-// lookAttended looks at the socket only if the attendant has seen something
-// that made him leave the connection to who has just taken it.
-func (c *conn) lookAttended() look {
-	switch s := c.state.Load(); {
-	case s&gone != 0:
-		return lookClosed
-	case s&ready == 0:
-		return lookQuiet
-	}
-	look := c.glance()
-	if look == lookQuiet {
-		c.state.And(^ready)
-	}
-	return look
 }
 
 // lookPlain peeks at the socket: one system call.

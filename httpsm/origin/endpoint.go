@@ -77,7 +77,7 @@ func (e *Endpoint) get(ctx context.Context, fresh bool) (*conn, error) {
 				c.attend()
 			}
 			return c, err
-		case e.revive(t.conn):
+		case e.revive(t.conn, true):
 			return t.conn, nil
 		}
 	}
@@ -94,9 +94,13 @@ func (e *Endpoint) waitFailed(err error) *Error {
 	return &Error{Kind: kind, Addr: e.cfg.Addr, Err: err}
 }
 
-// revive looks at a kept connection once and makes it an exchange, or closes it.
-func (e *Endpoint) revive(c *conn) bool {
-	look := c.look()
+// revive makes a kept connection an exchange, or closes it. certain: it is looked
+// at even if its attendant has noticed nothing.
+func (e *Endpoint) revive(c *conn, certain bool) bool {
+	look := lookQuiet
+	if c.rc == nil || certain || c.state.Load()&(ready|gone) != 0 {
+		look = c.look()
+	}
 	if look == lookQuiet {
 		c.begin(true)
 		e.counters.reused.Add(1)

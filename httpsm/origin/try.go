@@ -10,19 +10,26 @@ import (
 // would have to be waited for or made: then Get is to be called. It never
 // blocks. Connections that cannot be waited for without a goroutine (over TLS,
 // or no TCP connections, and on systems other than Linux) are left to Get.
-func (e *Endpoint) TryGet() Awaitable {
+//
+// certain is for a request that cannot be sent again: it has the connection
+// looked at for an end or bytes that nobody has noticed yet, as Get does.
+func (e *Endpoint) TryGet(certain bool) Awaitable {
 	for {
 		c := e.pool.takeAttended()
 		if c == nil {
 			return nil
 		}
-		if e.revive(c) {
+		if e.revive(c, certain || e.load.Load() < fewInFlight) {
 			e.load.Add(1)
 			e.counters.requests.Add(1)
 			return c
 		}
 	}
 }
+
+// With fewer exchanges than fewInFlight, nobody is short of time: kept
+// connections are looked at each time they are used.
+const fewInFlight = 4
 
 var _ Awaitable = (*conn)(nil)
 
@@ -64,9 +71,13 @@ func (t *transfer) sendAll(fd uintptr) bool {
 	return true
 }
 
-// glance looks at the socket. The caller owns the exchange, or the idle
+// glance looks at the socket, and forgets first that something may be there: what
+// arrives later is another edge. The caller owns the exchange, or the idle
 // connection, and nobody writes.
 func (c *conn) glance() look {
+	if c.state.Load()&ready != 0 {
+		c.state.And(^ready)
+	}
 	if c.rc.Control(c.out.peek) != nil {
 		return lookClosed
 	}
@@ -130,7 +141,6 @@ func (c *conn) beforeWrite() error {
 	}
 	look := c.glance()
 	if look == lookQuiet {
-		c.state.And(^ready)
 		return nil
 	}
 	c.endpoint.spoiled(look)
