@@ -20,6 +20,7 @@ type chunk struct {
 	b     []byte
 	r, w  int
 	class uint8
+	spent bool // the meter was told of it
 }
 
 // takeChunk returns an empty chunk that holds want bytes, or the largest there
@@ -84,7 +85,8 @@ func (b *buffer) write(p []byte) int {
 
 func (b *buffer) grow(want int) {
 	k := takeChunk(want)
-	if b.meter != nil {
+	if b.meter != nil && (b.tail != nil || k.class > 0) {
+		k.spent = true
 		b.meter.Buffered(len(k.b))
 	}
 	if b.tail == nil {
@@ -125,10 +127,15 @@ func (b *buffer) skip(n int) {
 
 // put gives a chunk back.
 func (b *buffer) put(k *chunk) {
-	if b.meter != nil {
+	b.unmeter(k)
+	putChunk(k)
+}
+
+func (b *buffer) unmeter(k *chunk) {
+	if k.spent {
+		k.spent = false
 		b.meter.Buffered(-len(k.b))
 	}
-	putChunk(k)
 }
 
 // peek shows the bytes of the first chunk and pins it.
@@ -168,9 +175,7 @@ func (b *buffer) unpin() {
 func (b *buffer) abandon() {
 	if k := b.orphan; k != nil {
 		b.orphan = nil
-		if b.meter != nil {
-			b.meter.Buffered(-len(k.b))
-		}
+		b.unmeter(k)
 		if onChunk != nil {
 			onChunk(-1)
 		}

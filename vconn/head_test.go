@@ -95,6 +95,21 @@ type memory struct{ n int }
 
 func (m *memory) Buffered(n int) { m.n += n }
 
+// The first KiB of a direction is a part of what a connection costs; the meter is
+// told of what comes on top, and of that it is told when it is gone.
+func TestTheMeterIsToldOfMoreThanTheFirstKiB(t *testing.T) {
+	meter := new(memory)
+	a, p := open(t, vconn.Options{Head: []byte("GET"), Meter: meter})
+	write(t, p, "200")
+	wantEqual(t, "of a small exchange", meter.n, 0)
+	write(t, a, strings.Repeat("x", 1022))
+	if meter.n < 1 {
+		t.Error("the meter was not told of a second chunk")
+	}
+	wantRead(t, p, "GET"+strings.Repeat("x", 1022))
+	wantEqual(t, "when all was read", meter.n, 0)
+}
+
 // Statistics of a long head are not held back either.
 func TestAHugeRequestInOptionsIsCountedAtOnce(t *testing.T) {
 	var p *vconn.Conn
