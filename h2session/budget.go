@@ -94,7 +94,7 @@ func (m *machine) spend(b Bound, n int, now time.Time) error {
 	if limit.Count < 0 || m.spent[b].spend(n, limit, now.Sub(m.born)) {
 		return nil
 	}
-	m.count.floods[b]++
+	m.count.flood(b)
 	m.passed |= 1 << b
 	if limit.Observe {
 		return nil

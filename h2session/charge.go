@@ -40,7 +40,7 @@ func (s *Session) blockError(err error) error {
 	if errors.Is(err, hpack.ErrStringLength) {
 		s.lock()
 		defer s.unlock()
-		s.m.count.floods[FloodHeaderBytes]++
+		s.m.count.flood(FloodHeaderBytes)
 		s.m.passed |= 1 << FloodHeaderBytes
 		return FloodHeaderBytes.exceeded(s.cfg.flood(FloodHeaderBytes))
 	}

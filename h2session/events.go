@@ -78,9 +78,14 @@ const (
 // integers per session, they cost the hot path no shared cache line.
 type counters struct {
 	framesIn, framesOut [frameKinds]uint64
-	resetsIn, resetsOut [codeKinds]uint64
 	stalled             [stallKinds]time.Duration
 	goAways             []goAwayCount
+	*rareCounters       // nil: none of it has happened
+}
+
+// rareCounters are of what most sessions never see.
+type rareCounters struct {
+	resetsIn, resetsOut [codeKinds]uint64
 	floods              [NumBounds]uint64
 }
 
@@ -102,25 +107,38 @@ func (c *counters) goAway(direction string, code Code, cause string) {
 	c.goAways = append(c.goAways, goAwayCount{g, 1})
 }
 
+// rare returns the counters of what is rare, to be changed.
+func (c *counters) rare() *rareCounters {
+	if c.rareCounters == nil {
+		c.rareCounters = new(rareCounters)
+	}
+	return c.rareCounters
+}
+
 func (c *counters) frameIn(t http2.FrameType)  { c.framesIn[frameKind(t)]++ }
 func (c *counters) frameOut(t http2.FrameType) { c.framesOut[frameKind(t)]++ }
-func (c *counters) resetIn(code Code)          { c.resetsIn[min(int(code), codeKinds-1)]++ }
-func (c *counters) resetOut(code Code)         { c.resetsOut[min(int(code), codeKinds-1)]++ }
+func (c *counters) resetIn(code Code)          { c.rare().resetsIn[min(int(code), codeKinds-1)]++ }
+func (c *counters) resetOut(code Code)         { c.rare().resetsOut[min(int(code), codeKinds-1)]++ }
+func (c *counters) flood(b Bound)              { c.rare().floods[b]++ }
 
 func (c *counters) add(o *counters) {
 	for i := range c.framesIn {
 		c.framesIn[i] += o.framesIn[i]
 		c.framesOut[i] += o.framesOut[i]
 	}
-	for i := range c.resetsIn {
-		c.resetsIn[i] += o.resetsIn[i]
-		c.resetsOut[i] += o.resetsOut[i]
-	}
 	for i := range c.stalled {
 		c.stalled[i] += o.stalled[i]
 	}
-	for i := range c.floods {
-		c.floods[i] += o.floods[i]
+	if o.rareCounters == nil {
+		return
+	}
+	r := c.rare()
+	for i := range r.resetsIn {
+		r.resetsIn[i] += o.resetsIn[i]
+		r.resetsOut[i] += o.resetsOut[i]
+	}
+	for i := range r.floods {
+		r.floods[i] += o.floods[i]
 	}
 }
 
@@ -130,16 +148,17 @@ func (c *counters) addTo(s *Stats) {
 		addCount(&s.FramesIn, frameName(i), c.framesIn[i])
 		addCount(&s.FramesOut, frameName(i), c.framesOut[i])
 	}
-	for i := range c.resetsIn {
-		addCount(&s.ResetsIn, codeName(Code(i)), c.resetsIn[i])
-		addCount(&s.ResetsOut, codeName(Code(i)), c.resetsOut[i])
+	r := c.rare()
+	for i := range r.resetsIn {
+		addCount(&s.ResetsIn, codeName(Code(i)), r.resetsIn[i])
+		addCount(&s.ResetsOut, codeName(Code(i)), r.resetsOut[i])
 	}
 	for i, d := range c.stalled {
 		if i != stallNone {
 			s.Stalled[stallNames[i]] += d
 		}
 	}
-	for i, n := range c.floods {
+	for i, n := range r.floods {
 		addCount(&s.Floods, Bound(i).String(), n)
 	}
 }

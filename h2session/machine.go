@@ -31,7 +31,7 @@ type machine struct {
 	account *account // the session's; nil in tests of the machine alone
 	phase   phase
 
-	streams map[uint32]*stream // open and half-closed ones
+	streams map[uint32]*stream // open and half-closed ones; made when needed
 	spare   *stream            // free list, linked by next
 	nspare  int
 	tombs   tombstones
@@ -67,11 +67,10 @@ type machine struct {
 // queued: they are the server's connection preface (RFC 9113, section 3.4).
 func newMachine(cfg *Config, now time.Time) *machine {
 	m := &machine{
-		cfg:     cfg,
-		streams: make(map[uint32]*stream),
-		in:      newInflow(defaultWindow),
-		out:     defaultWindow,
-		peer:    peerSettings{window: defaultWindow, frameSize: minFrameSize, headerTable: headerTable},
+		cfg:  cfg,
+		in:   newInflow(defaultWindow),
+		out:  defaultWindow,
+		peer: peerSettings{window: defaultWindow, frameSize: minFrameSize, headerTable: headerTable},
 	}
 	m.start(now)
 	m.queueSettings()

@@ -47,7 +47,7 @@ func TestHoldingTheReaderBackOverAndOverIsPastABound(t *testing.T) {
 				if tc.ends && (end.Code != codeCalm || end.Reason != "flood: queued 3/1h") {
 					t.Errorf("ended with %v", end)
 				}
-				if got := s.m.count.floods[FloodQueued]; got != tc.floods {
+				if got := s.m.count.rare().floods[FloodQueued]; got != tc.floods {
 					t.Errorf("counted %d, want %d", got, tc.floods)
 				}
 			})

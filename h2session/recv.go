@@ -65,6 +65,9 @@ func (m *machine) recvHeaders(id uint32, end bool, now time.Time) (st *stream, v
 	}
 	st = m.newStream(id)
 	st.state, _ = idle.step(id, ev)
+	if m.streams == nil {
+		m.streams = make(map[uint32]*stream)
+	}
 	m.streams[id] = st
 	m.peak = max(m.peak, uint64(len(m.streams)))
 	return st, headersOpen, nil

@@ -2,6 +2,7 @@ package h2session
 
 import (
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -68,8 +69,10 @@ func (s *Session) lieDown() bool {
 		m.rouse(time.Now())
 		return false
 	}
-	s.block.fields, s.req, s.fields, s.text = nil, request{}, h1.Fields{}, nil
+	s.dropScratch()
+	s.block.rest()
 	m.spare, m.nspare = nil, 0
+	m.streams = nil
 	if len(m.ctrl) == 0 {
 		m.ctrl = nil
 	}
@@ -78,6 +81,7 @@ func (s *Session) lieDown() bool {
 
 // awake ends the rest, for the read loop: there is something to read.
 func (s *Session) awake() {
+	s.scratch = scratches.Get().(*scratch)
 	s.lock()
 	defer s.unlock()
 	s.m.rouse(time.Now())
@@ -86,6 +90,37 @@ func (s *Session) awake() {
 func (m *machine) rouse(now time.Time) {
 	m.resting, m.wokeUp = false, now
 	m.remind(now, restAfter)
+}
+
+// rest lets go of what was read. The decoder goes on pointing to the end of the
+// last piece that it was given, and would keep the read loop's buffer with it: so
+// it is given another one, with a field that stands for nothing, and no table
+// changes by it.
+func (b *headerBlock) rest() {
+	b.fields = nil
+	b.dec.SetEmitEnabled(false)
+	_, _ = b.dec.Write(staticField)
+	b.dec.SetEmitEnabled(true)
+	_ = b.dec.Close()
+}
+
+var staticField = []byte{0x82} // ":method: GET" of the static table
+
+// A scratch is what the read loop translates requests with. What is in it has no
+// meaning from one frame to the next.
+type scratch struct {
+	req    request
+	fields h1.Fields // trailers
+	text   []byte    // HTTP/1.1 text on its way into a virtual connection
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func (s *Session) dropScratch() {
+	if s.scratch != nil {
+		scratches.Put(s.scratch)
+		s.scratch = nil
+	}
 }
 
 // awaitInput waits until conn has something to read or has come to its end. It

@@ -186,7 +186,8 @@ func (s *Server) Stats() Stats {
 		Sessions: int64(len(s.sessions)), Panics: s.panics.Load(),
 		GoAways: make(map[GoAway]uint64), Stalled: make(map[string]time.Duration),
 	}
-	sum := s.done
+	var sum counters
+	sum.add(&s.done)
 	for g, n := range s.goAways {
 		st.GoAways[g] += n
 	}

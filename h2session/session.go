@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/net/http2"
 
-	"github.com/h2gw/h2gw/internal/h1"
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
@@ -29,14 +28,12 @@ type Session struct {
 	explain   bool // at debug level: note what the translation does
 
 	// The read loop's.
-	in     frameReader
-	block  *headerBlock
-	req    request
-	fields h1.Fields // trailers
-	text   []byte    // HTTP/1.1 text on its way into a virtual connection
-	opened *stream   // connected, which the machine is still to be told; nil: none
-	begins beginnings
-	taken  [2]uint64 // DATA and HEADERS frames that were not counted yet, by type
+	in       frameReader
+	block    *headerBlock
+	*scratch         // nil at rest
+	opened   *stream // connected, which the machine is still to be told; nil: none
+	begins   beginnings
+	taken    [2]uint64 // DATA and HEADERS frames that were not counted yet, by type
 
 	// The write loop's.
 	out      puller
@@ -68,6 +65,7 @@ func newSession(srv *Server, conn net.Conn, sess *pitag.Session) *Session {
 		explain:   srv.Config.Log.Debug().Enabled(),
 		in:        newFrameReader(conn, now),
 		block:     newHeaderBlock(&srv.Config),
+		scratch:   scratches.Get().(*scratch),
 		m:         newMachine(&srv.Config, now),
 	}
 	s.account.open(&srv.Config)
@@ -157,6 +155,7 @@ func (s *Session) end() {
 	s.mu.Unlock()
 	s.timer.Stop()
 	s.in.release()
+	s.dropScratch()
 	s.block.hold(&s.account, 0)
 	s.account.close()
 	r := s.record()

@@ -24,8 +24,9 @@ func (f *Frontend) handle(c net.Conn, l *ListenerConfig, now time.Time) {
 		f.conns.Done()
 		return
 	}
+	client := info.Client.Addr() // info is not to live as long as the connection
 	done := func() {
-		f.admission.leave(c, info.Client.Addr())
+		f.admission.leave(c, client)
 		f.conns.Done()
 	}
 	served, reason, err := f.identify(c, l, info)
