@@ -234,6 +234,10 @@ func (r *runner) countSyscalls(ctx context.Context, w load.Workload, g *gateway)
 	s, err := r.evaluate(w, run, sum, reading{window: load.Window{From: calls.From, To: calls.To}})
 	if err == nil && s.Why == "" {
 		s.Values = map[report.Column]float64{report.Syscalls: float64(calls.N) / float64(s.Requests)}
+		s.Calls = map[string]float64{}
+		for name, n := range calls.ByName {
+			s.Calls[name] = float64(n) / float64(s.Requests)
+		}
 	}
 	// The requests that were measured are those of the other samples.
 	s.Requests = 0

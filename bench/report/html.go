@@ -20,6 +20,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	for _, p := range r.Parts() {
 		var s section
 		s.Name, s.About, s.Cells, s.Notes = p.text()
+		s.Calls = p.calls()
 		if p.Curve != nil {
 			s.Lines = []lineChart{p.Curve.chart()}
 		} else {
@@ -48,6 +49,7 @@ type section struct {
 	Lines       []lineChart
 	Cells       [][]string
 	Notes       []string
+	Calls       []string
 }
 
 // charted are the figures that get a chart; the others are in the table.

@@ -69,6 +69,8 @@ type Sample struct {
 	Why string `json:"why,omitempty"`
 	// Values by column.
 	Values map[Column]float64 `json:"values,omitempty"`
+	// Calls are system calls per request by name, where they were counted.
+	Calls map[string]float64 `json:"calls,omitempty"`
 }
 
 // Refused returns why the row shows no figure, or "". One bad run is enough.

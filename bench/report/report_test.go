@@ -97,6 +97,26 @@ func TestTextShowsFiguresRatiosAndReasons(t *testing.T) {
 	}
 }
 
+func TestSystemCallsAreListedByHowManyThereAre(t *testing.T) {
+	r := example()
+	row := r.Tables[0].Row("haproxy", false)
+	row.Samples = append(row.Samples, Sample{Calls: map[string]float64{"epoll_wait": 0.2, "write": 1.5, "close": 0.001, "read": 0.2}})
+	if got := r.Tables[0].Calls(); len(got) != 1 || got[0] != "haproxy: write 1.50, epoll_wait 0.20, read 0.20" {
+		t.Errorf("%q", got)
+	}
+	var text, md, page strings.Builder
+	for _, err := range []error{r.WriteText(&text), r.WriteMarkdown(&md), r.WriteHTML(&page)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, form := range []string{text.String(), md.String(), page.String()} {
+		if !strings.Contains(form, "write 1.50") {
+			t.Errorf("they are missing in\n%s", form)
+		}
+	}
+}
+
 func TestOursAreComparedRoundByRound(t *testing.T) {
 	table := example().Tables[0]
 	if first := table.reference(); first != nil {

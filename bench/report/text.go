@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -142,6 +143,36 @@ func (t *Table) Notes() []string {
 	return out
 }
 
+// Calls says for each gateway which system calls a request takes.
+func (t *Table) Calls() []string {
+	var out []string
+	for _, r := range t.Rows {
+		for _, s := range r.Samples {
+			if text := s.calls(); text != "" && r.Refused() == "" {
+				out = append(out, r.Gateway+": "+text)
+			}
+		}
+	}
+	return out
+}
+
+// calls lists the system calls of which a hundred requests take one or more.
+func (s *Sample) calls() string {
+	var names []string
+	for name, n := range s.Calls {
+		if n >= 0.01 {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.Calls[b], s.Calls[a]), cmp.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %.2f", name, s.Calls[name])
+	}
+	return strings.Join(names, ", ")
+}
+
 // WriteText prints the report for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	for _, p := range r.Parts() {
@@ -152,6 +183,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		for _, n := range notes {
 			fmt.Fprintln(w, "  "+n)
 		}
+		for _, c := range p.calls() {
+			fmt.Fprintln(w, "  system calls of "+c)
+		}
 	}
 	if s := pad(r.Summary()); len(s[0]) > 1 {
 		fmt.Fprintf(w, "\nmedians\n%s", align(s))
@@ -161,6 +195,14 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(r.Facts(), "\n"))
 	return err
+}
+
+// calls are those of a table alone.
+func (p Part) calls() []string {
+	if p.Curve != nil {
+		return nil
+	}
+	return p.Table.Calls()
 }
 
 // text is what is written of a part in any form.
@@ -258,6 +300,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", name, about, markdown(cells))
 		for _, n := range notes {
 			b.WriteString("\n" + n + "\n")
+		}
+		for _, c := range p.calls() {
+			b.WriteString("\nSystem calls of " + c + "\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())

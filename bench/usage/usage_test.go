@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -44,14 +45,18 @@ func TestCallsAreCountedFromTheFirstReport(t *testing.T) {
 	for i, line := range []string{
 		"perf says hello",
 		"     0.100118364,900,,raw_syscalls:sys_enter,200112345,100.00,,",
+		"     0.100118364,700,,syscalls:sys_enter_write,200112345,100.00,,",
 		"     0.200312364,40,,raw_syscalls:sys_enter,200112345,100.00,,",
+		"     0.200312364,30,,syscalls:sys_enter_write,200112345,100.00,,",
+		"     0.200312364,<not counted>,,syscalls:sys_enter_futex,0,100.00,,",
 		"     0.300418364,<not counted>,,raw_syscalls:sys_enter,0,100.00,,",
 		"     0.400518364,2,,raw_syscalls:sys_enter,200112345,100.00,,",
+		"     0.400518364,1,,syscalls:sys_enter_write,200112345,100.00,,",
 	} {
 		c.line(line, at.Add(time.Duration(i)*time.Second))
 	}
 	got, err := c.calls()
-	if err != nil || got.N != 42 || got.To.Sub(got.From) != 3*time.Second {
+	if err != nil || got.N != 42 || got.To.Sub(got.From) != 6*time.Second || !maps.Equal(got.ByName, map[string]int64{"write": 31}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if _, err := (&tally{other: "no permission"}).calls(); err == nil {
