@@ -192,7 +192,7 @@ type Stats struct {
 
 // A Retry is a kind of request sent again: by the origin group and the endpoint
 // that failed it (both "" where that was the address of a virtual connection),
-// and the reason: connect_failed, not_sent or reused_closed.
+// and the reason: connect_failed, not_sent, reused_closed or pipeline_*.
 type Retry struct{ Group, Endpoint, Reason string }
 
 // Stats returns the counters as they are now.

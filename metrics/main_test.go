@@ -81,7 +81,10 @@ func sources() Sources {
 		},
 		Origins: func() []OriginGroup {
 			return []OriginGroup{{Name: "default", Endpoints: []origin.EndpointStats{
-				{Endpoint: "a:1", Active: 2, Idle: 3, Connects: map[string]uint64{"ok": 5}, Healthy: true},
+				{
+					Endpoint: "a:1", Active: 2, Idle: 3, Connects: map[string]uint64{"ok": 5}, Healthy: true, Pipelining: true,
+					Pipelines: 2, PipelineInFlight: 14, PipelineRequests: 300, PipelineBatches: 20, PipelineStray: 1, PipelineDiscarded: 15,
+				},
 				{Endpoint: "b:1", Active: 1, Connects: map[string]uint64{"ok": 1, "refused": 4}},
 			}}}
 		},

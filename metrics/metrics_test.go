@@ -80,7 +80,9 @@ var promised = map[string]string{
 	"h2gw_stall_seconds_total": "where", "h2gw_vconn_open": "tag", "h2gw_vconn_bytes_total": "direction,tag",
 	"h2gw_origin_connections": "endpoint,origin,state", "h2gw_origin_connects_total": "endpoint,origin,result",
 	"h2gw_origin_requests_total": "code,endpoint,origin", "h2gw_origin_retries_total": "endpoint,origin,reason",
-	"h2gw_origin_healthy":       "endpoint,origin",
+	"h2gw_origin_healthy": "endpoint,origin", "h2gw_origin_pipeline_connections": "endpoint,origin", "h2gw_origin_pipeline_in_flight": "endpoint,origin",
+	"h2gw_origin_pipeline_requests_total": "endpoint,origin", "h2gw_origin_pipeline_batches_total": "endpoint,origin",
+	"h2gw_origin_pipeline_stray_total": "endpoint,origin", "h2gw_origin_pipeline_discarded_total": "endpoint,origin",
 	"h2gw_tls_handshakes_total": "result,resumed,version", "h2gw_tls_certificate_not_after_seconds": "name",
 	"h2gw_access_log_dropped_total": "", "h2gw_draining": "", "h2gw_build_info": "goversion,revision,version", "h2gw_panics_total": "where",
 }
@@ -178,6 +180,24 @@ h2gw_origin_connects_total{endpoint="b:1",origin="default",result="refused"} 4
 # TYPE h2gw_origin_healthy gauge
 h2gw_origin_healthy{endpoint="a:1",origin="default"} 1
 h2gw_origin_healthy{endpoint="b:1",origin="default"} 0
+# HELP h2gw_origin_pipeline_batches_total Writes that carried them.
+# TYPE h2gw_origin_pipeline_batches_total counter
+h2gw_origin_pipeline_batches_total{endpoint="a:1",origin="default"} 20
+# HELP h2gw_origin_pipeline_connections Connections to an origin that requests share, of those in origin_connections.
+# TYPE h2gw_origin_pipeline_connections gauge
+h2gw_origin_pipeline_connections{endpoint="a:1",origin="default"} 2
+# HELP h2gw_origin_pipeline_discarded_total Responses on shared connections that nobody waited for any more.
+# TYPE h2gw_origin_pipeline_discarded_total counter
+h2gw_origin_pipeline_discarded_total{endpoint="a:1",origin="default"} 15
+# HELP h2gw_origin_pipeline_in_flight Requests outstanding on shared connections.
+# TYPE h2gw_origin_pipeline_in_flight gauge
+h2gw_origin_pipeline_in_flight{endpoint="a:1",origin="default"} 14
+# HELP h2gw_origin_pipeline_requests_total Requests written to shared connections.
+# TYPE h2gw_origin_pipeline_requests_total counter
+h2gw_origin_pipeline_requests_total{endpoint="a:1",origin="default"} 300
+# HELP h2gw_origin_pipeline_stray_total Shared connections closed because bytes came that belonged to no response.
+# TYPE h2gw_origin_pipeline_stray_total counter
+h2gw_origin_pipeline_stray_total{endpoint="a:1",origin="default"} 1
 # HELP h2gw_origin_retries_total Requests sent again, by the endpoint that failed them and the reason.
 # TYPE h2gw_origin_retries_total counter
 h2gw_origin_retries_total{endpoint="*",origin="*",reason="not_sent"} 1
@@ -210,6 +230,8 @@ h2gw_vconn_open{tag="*"} 0
 h2gw_vconn_open{tag="h2"} 7
 `, "h2gw_access_log_dropped_total", "h2gw_h2_frames_total", "h2gw_h2_goaway_total", "h2gw_h2_rst_stream_total",
 		"h2gw_origin_connections", "h2gw_origin_connects_total", "h2gw_origin_healthy", "h2gw_origin_retries_total",
+		"h2gw_origin_pipeline_batches_total", "h2gw_origin_pipeline_connections", "h2gw_origin_pipeline_discarded_total",
+		"h2gw_origin_pipeline_in_flight", "h2gw_origin_pipeline_requests_total", "h2gw_origin_pipeline_stray_total",
 		"h2gw_panics_total", "h2gw_stall_seconds_total", "h2gw_streams_active", "h2gw_tls_certificate_not_after_seconds",
 		"h2gw_vconn_bytes_total", "h2gw_vconn_open")
 }

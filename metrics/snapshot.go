@@ -36,6 +36,8 @@ type snapshot struct {
 	streamsActive, rst, goaway, frames, stall, panics       family
 	vconnOpen, vconnBytes                                   family
 	originConns, originConnects, originRetries, originAlive family
+	pipelines, pipelined, pipelineRequests, pipelineBatches family
+	pipelineStray, pipelineDiscarded                        family
 	certificates, logDropped                                family
 }
 
@@ -56,8 +58,16 @@ func newSnapshot(m *Metrics) *snapshot {
 		originConnects: counterFamily("origin_connects_total", "Attempts to connect to an origin, by result.", "origin", "endpoint", "result"),
 		originRetries:  counterFamily("origin_retries_total", "Requests sent again, by the endpoint that failed them and the reason.", "origin", "endpoint", "reason"),
 		originAlive:    gaugeFamily("origin_healthy", "Whether the last attempts to connect to an endpoint did not fail: 1 or 0.", "origin", "endpoint"),
-		certificates:   gaugeFamily("tls_certificate_not_after_seconds", "When a certificate expires, in seconds since 1970.", "name"),
-		logDropped:     counterFamily("access_log_dropped_total", "Access log lines lost because the output could not take them."),
+		pipelines:      gaugeFamily("origin_pipeline_connections", "Connections to an origin that requests share, of those in origin_connections.", "origin", "endpoint"),
+		pipelined:      gaugeFamily("origin_pipeline_in_flight", "Requests outstanding on shared connections.", "origin", "endpoint"),
+
+		pipelineRequests:  counterFamily("origin_pipeline_requests_total", "Requests written to shared connections.", "origin", "endpoint"),
+		pipelineBatches:   counterFamily("origin_pipeline_batches_total", "Writes that carried them.", "origin", "endpoint"),
+		pipelineStray:     counterFamily("origin_pipeline_stray_total", "Shared connections closed because bytes came that belonged to no response.", "origin", "endpoint"),
+		pipelineDiscarded: counterFamily("origin_pipeline_discarded_total", "Responses on shared connections that nobody waited for any more.", "origin", "endpoint"),
+
+		certificates: gaugeFamily("tls_certificate_not_after_seconds", "When a certificate expires, in seconds since 1970.", "name"),
+		logDropped:   counterFamily("access_log_dropped_total", "Access log lines lost because the output could not take them."),
 	}
 }
 
@@ -66,6 +76,7 @@ func (s *snapshot) Describe(ch chan<- *prometheus.Desc) {
 	for _, f := range []family{
 		s.buffered, s.floods, s.streamsActive, s.rst, s.goaway, s.frames, s.stall, s.panics, s.vconnOpen, s.vconnBytes,
 		s.originConns, s.originConnects, s.originRetries, s.originAlive, s.certificates, s.logDropped,
+		s.pipelines, s.pipelined, s.pipelineRequests, s.pipelineBatches, s.pipelineStray, s.pipelineDiscarded,
 	} {
 		ch <- f.desc
 	}
@@ -209,6 +220,7 @@ func (s *snapshot) collectOrigins(ch chan<- prometheus.Metric, src reading) {
 			}
 		}
 	}
+	s.collectPipelines(ch, groups)
 	for r, n := range src.machine.Retries {
 		retries.add(float64(n), s.m.origins.label(r.Group), s.endpoint(r.Endpoint), s.reasons.label(r.Reason))
 	}
@@ -216,6 +228,32 @@ func (s *snapshot) collectOrigins(ch chan<- prometheus.Metric, src reading) {
 	connects.send(ch, s.originConnects)
 	retries.send(ch, s.originRetries)
 	alive.send(ch, s.originAlive)
+}
+
+// collectPipelines tells of endpoints that are set up for it only.
+func (s *snapshot) collectPipelines(ch chan<- prometheus.Metric, groups []OriginGroup) {
+	conns, inFlight, requests, batches, stray, discarded := sums{}, sums{}, sums{}, sums{}, sums{}, sums{}
+	for _, g := range groups {
+		name := s.m.origins.label(g.Name)
+		for _, e := range g.Endpoints {
+			if !e.Pipelining {
+				continue
+			}
+			addr := s.endpoint(e.Endpoint)
+			conns.add(float64(e.Pipelines), name, addr)
+			inFlight.add(float64(e.PipelineInFlight), name, addr)
+			requests.add(float64(e.PipelineRequests), name, addr)
+			batches.add(float64(e.PipelineBatches), name, addr)
+			stray.add(float64(e.PipelineStray), name, addr)
+			discarded.add(float64(e.PipelineDiscarded), name, addr)
+		}
+	}
+	conns.send(ch, s.pipelines)
+	inFlight.send(ch, s.pipelined)
+	requests.send(ch, s.pipelineRequests)
+	batches.send(ch, s.pipelineBatches)
+	stray.send(ch, s.pipelineStray)
+	discarded.send(ch, s.pipelineDiscarded)
 }
 
 // sums adds up values per label values: two sources, or two values of one

@@ -271,6 +271,7 @@ func (s *pipelines) stats(to *EndpointStats) {
 	if s == nil {
 		return
 	}
+	to.Pipelining = true
 	s.mu.Lock()
 	sum := s.ended
 	list := *s.list.Load()

@@ -20,6 +20,8 @@ type EndpointStats struct {
 	// IdleClosed counts kept connections that the origin was found to have
 	// closed at reuse; IdleUnexpected those closed because bytes had arrived.
 	IdleClosed, IdleUnexpected uint64
+	// Pipelining says that requests may share connections to the endpoint.
+	Pipelining bool
 	// Pipelines counts shared connections, which are in Active and Idle too,
 	// and PipelineInFlight requests on them. PipelineRequests were written to
 	// such connections so far, in PipelineBatches writes; PipelineStray of them
