@@ -144,17 +144,20 @@ const NumNames = len(nameList)
 // names is how a Name is found: by a hash of its length, its first and its last
 // eight letters, which is perfect for the names in nameList.
 var names = func() (t [nameSlots]nameSlot) {
-	for i, info := range nameList {
-		if key, ok := keyOf([]byte(info.text)); ok {
-			t[key.slot()] = nameSlot{key, Name(i)}
-		}
+	for i, info := range nameList[1:] {
+		first, last := ends([]byte(info.text))
+		first, last = first|foldBit, last|foldBit
+		t[slotOf(first, last, len(info.text), nameFactor)] = nameSlot{first, last, uint32(len(info.text)), Name(i + 1)}
 	}
 	return t
 }()
 
+// A nameSlot is a name of up to 16 letters, or the ends of a longer one, in lower
+// case.
 type nameSlot struct {
-	key nameKey
-	id  Name
+	first, last uint64
+	length      uint32
+	id          Name
 }
 
 // lowerNames has the names in lower case.
@@ -170,21 +173,12 @@ const (
 	nameSlots = 1 << nameBits
 )
 
-// A nameKey is a name of up to 16 letters, or the ends of a longer one, in lower
-// case.
-type nameKey struct {
-	first, last uint64
-	length      uint32
-}
-
 // nameFactor gives each name a slot of its own. It was found by trying; the test that
 // checks it says another one when names were added.
 const nameFactor = 0x1cfa8301d27001e1
 
-func (k nameKey) slot() int { return k.slotBy(nameFactor) }
-
-func (k nameKey) slotBy(factor uint64) int {
-	return int((k.first ^ k.last<<7 ^ uint64(k.length)) * factor >> (64 - nameBits))
+func slotOf(first, last uint64, length int, factor uint64) uint64 {
+	return (first ^ last<<7 ^ uint64(length)) * factor >> (64 - nameBits)
 }
 
 const (
@@ -192,31 +186,30 @@ const (
 	upperBit = 0x4040404040404040
 )
 
-// keyOf folds the case by setting a bit. That is exact where a byte has that bit or
-// is a letter: letters are the only tokens with 0x40 that differ in nothing else
-// from a letter. ok is false when a byte has neither 0x20 nor 0x40, as control
-// characters do: with the bit set they would look like digits and the hyphen.
-func keyOf(name []byte) (k nameKey, ok bool) {
-	n := len(name)
-	if n >= 8 {
-		k.first, k.last = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
+// ends returns the first and the last eight bytes of name. In a shorter one they
+// overlap, or are the same.
+func ends(name []byte) (first, last uint64) {
+	if n := len(name); n >= 8 {
+		return binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
 	} else if n >= 4 {
-		k.first = uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
-		k.last = k.first
+		first = uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
 	} else if n >= 2 {
-		k.first = uint64(name[0]) | uint64(name[1])<<8 | uint64(name[n-1])<<16 | foldBit&^0xffffff
-		k.last = k.first
+		first = uint64(name[0]) | uint64(name[1])<<8 | uint64(name[n-1])<<16 | foldBit&^0xffffff
 	}
-	ok = (k.first|k.first<<1)&(k.last|k.last<<1)&upperBit == upperBit
-	k.first, k.last, k.length = k.first|foldBit, k.last|foldBit, uint32(n)
-	return k, ok
+	return first, first
 }
 
 // NameOf returns the number of name, in any case; NameOther when it has none.
+//
+// It folds the case by setting a bit, which is exact where a byte has that bit or is
+// a letter: of the bytes with 0x40 only letters become letters. A byte that has
+// neither bit is a control character, and would look like a digit or the hyphen.
 func NameOf(name []byte) Name {
-	key, ok := keyOf(name)
-	slot := &names[key.slot()]
-	if !ok || slot.key != key {
+	first, last := ends(name)
+	exact := (first | first<<1) & (last | last<<1) & upperBit
+	first, last = first|foldBit, last|foldBit
+	slot := &names[slotOf(first, last, len(name), nameFactor)]
+	if slot.first != first || slot.last != last || int(slot.length) != len(name) || exact != upperBit {
 		return NameOther
 	}
 	if len(name) > 16 && !EqualFold(name[8:len(name)-8], lowerNames[slot.id][8:len(name)-8]) {

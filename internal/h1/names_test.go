@@ -24,11 +24,12 @@ func TestTheHashOfNamesIsPerfect(t *testing.T) {
 func perfect(factor uint64) bool {
 	var taken [nameSlots]bool
 	for _, info := range nameList[1:] {
-		key, ok := keyOf([]byte(info.text))
-		if !ok || taken[key.slotBy(factor)] {
+		first, last := ends([]byte(info.text))
+		slot := slotOf(first|foldBit, last|foldBit, len(info.text), factor)
+		if taken[slot] {
 			return false
 		}
-		taken[key.slotBy(factor)] = true
+		taken[slot] = true
 	}
 	return true
 }

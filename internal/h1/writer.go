@@ -1,6 +1,9 @@
 package h1
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // The writers append to dst and return it. They cannot fail, since heads and fields
 // cannot be malformed. All write version HTTP/1.1, whatever was received: it tells
@@ -61,10 +64,18 @@ func appendFields(dst []byte, f *Fields) []byte {
 }
 
 func appendField(dst, name, value []byte) []byte {
-	dst = append(dst, name...)
-	dst = append(dst, ": "...)
-	dst = append(dst, value...)
-	return append(dst, "\r\n"...)
+	at, n := len(dst), len(name)+len(value)+len(": \r\n")
+	if cap(dst)-at < n {
+		dst = slices.Grow(dst, n)
+	}
+	line := dst[at : at+n]
+	copy(line, name)
+	line = line[len(name):]
+	line[0], line[1] = ':', ' '
+	copy(line[2:], value)
+	line = line[2+len(value):]
+	line[0], line[1] = '\r', '\n'
+	return dst[:at+n]
 }
 
 // AppendChunkHeader appends the size line of a chunk; size bytes of data and a CRLF
