@@ -40,6 +40,7 @@ func (e *blockEncoder) resize(n uint32) {
 // begin begins a block.
 func (e *blockEncoder) begin() {
 	e.block = e.block[:0]
+	e.met.block()
 	if !e.resized {
 		return
 	}

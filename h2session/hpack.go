@@ -43,16 +43,19 @@ func appendInt(b []byte, first byte, prefix int, n uint64) []byte {
 
 const (
 	metSlots   = 64
-	metWays    = 4
+	metProbes  = 16
 	metOnce    = 64
+	metStale   = 32
 	largestMet = 1 << 10
 )
 
 // metFields are the fields that have come more than once, with their places in
-// the dynamic table: a small cache in which each has a few slots to be in. Fields
-// that came once are remembered elsewhere, the last of them, by their hashes, so
-// that values that never come back do not displace those that do. What is
-// forgotten, or taken for another, costs some bytes on the wire, never an error.
+// the dynamic table: a small cache in which each can be in one of some slots.
+// Fields that came once are remembered elsewhere, the last of them, by their
+// hashes, so that values that never come back do not displace those that do; and
+// a field that has come lately is not displaced at all, so that more fields than
+// fit do not displace each other for ever. What is forgotten, or taken for
+// another, costs some bytes on the wire, never an error.
 type metFields struct {
 	*metCache // made with the first response: sessions that wait for one are many
 }
@@ -62,47 +65,55 @@ type metCache struct {
 	fields [metSlots]metField
 	once   [metOnce]uint32 // a ring
 	at     uint8
+	blocks uint32 // header blocks so far
 }
 
 type metField struct {
 	place       uint64 // in the dynamic table, if it is still there; 0 = never was
+	used        uint32 // the last block it was in; 0 = the slot is free
 	id          h1.Name
 	name, value string // name is that of NameOther
 }
 
 var metSeed = maphash.MakeSeed()
 
+// block begins a header block.
+func (f *metFields) block() {
+	if f.metCache == nil {
+		f.metCache = new(metCache)
+		f.blocks = metStale // a free slot is stale
+	}
+	f.blocks++
+}
+
 // meet returns the field if it has come before, and otherwise notes that it has;
 // name is in lower case where id is NameOther.
 func (f *metFields) meet(id h1.Name, name, value []byte) *metField {
-	if f.metCache == nil {
-		f.metCache = new(metCache)
-	}
 	h := maphash.Bytes(metSeed, value) ^ uint64(id)*0x9e3779b97f4a7c15
 	if id == h1.NameOther {
 		h ^= maphash.Bytes(metSeed, name) * 3
 	}
-	first := int(h % (metSlots / metWays) * metWays)
-	for i := first; i < first+metWays; i++ {
-		if m := &f.fields[i]; f.hashes[i] == h && m.is(id, name, value) {
+	free := -1
+	for i := range uint64(metProbes) {
+		at := (h + i) % metSlots
+		m := &f.fields[at]
+		if f.hashes[at] == h && m.is(id, name, value) {
+			m.used = f.blocks
 			return m
 		}
-	}
-	if !f.cameOnce(uint32(h >> 32)) {
-		return nil
-	}
-	// The slot whose field went into the table before the others.
-	to := first
-	for i := first + 1; i < first+metWays; i++ {
-		if f.fields[i].place < f.fields[to].place {
-			to = i
+		if free < 0 && f.blocks-m.used > metStale {
+			free = int(at)
 		}
 	}
-	f.hashes[to], f.fields[to] = h, metField{id: id, value: string(value)}
-	if id == h1.NameOther {
-		f.fields[to].name = string(name)
+	if free < 0 || !f.cameOnce(uint32(h>>32)) {
+		return nil
 	}
-	return &f.fields[to]
+	m := &f.fields[free]
+	f.hashes[free], *m = h, metField{used: f.blocks, id: id, value: string(value)}
+	if id == h1.NameOther {
+		m.name = string(name)
+	}
+	return m
 }
 
 // cameOnce reports whether a field with that hash has come lately, and otherwise

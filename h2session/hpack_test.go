@@ -118,9 +118,31 @@ func TestAFieldThatWasEvictedIsIndexedAgain(t *testing.T) {
 	if n := send("x-own", "value"); n <= 2 {
 		t.Errorf("%d bytes: still in the table", n)
 	}
-	send("x-own", "value") // the cache may have forgotten it, too
+	send("x-own", "value") // the cache had forgotten it, too
 	if n := send("x-own", "value"); n != 2 {
 		t.Errorf("%d bytes, want 2", n)
+	}
+}
+
+// More fields than are remembered come as they are: they do not push each other
+// out, response after response.
+func TestMoreFieldsThanAreRememberedDoNotThrash(t *testing.T) {
+	e := newBlockEncoder()
+	fs := new(h1.Fields)
+	for i := range 100 {
+		fs.Add(fmt.Sprint("x-own-", i), fmt.Sprint("value ", i))
+	}
+	for range 3 {
+		e.head(200, fs)
+	}
+	met := *e.met.metCache
+	if n := testing.AllocsPerRun(50, func() { e.head(200, fs) }); n > 0 {
+		t.Errorf("%v allocations for a head", n)
+	}
+	for i := range met.hashes {
+		if met.hashes[i] != e.met.hashes[i] {
+			t.Fatal("a field was displaced by others that come as often")
+		}
 	}
 }
 
