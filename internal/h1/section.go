@@ -63,6 +63,9 @@ func (f *Fields) parseSection(b []byte, maxLines int) (n int, err *ProtocolError
 func (f *Fields) parseUsual(b []byte, i, maxLines int) (next int, cut bool) {
 	lines, present, repeated := f.lines, f.present, f.repeated
 	for len(lines) < maxLines {
+		if i == len(b) || b[i] == '\r' { // the end; behind it is a body, and perhaps a colon in it
+			break
+		}
 		colon := indexColon(b, i)
 		if colon < 0 || colon+3 >= len(b) || b[colon+1] != ' ' || isOWS(b[colon+2]) {
 			break
