@@ -109,7 +109,7 @@ func (c *conn) runAttendant() {
 	err := c.rc.Read(func(fd uintptr) bool {
 		if !entered { // no edge yet; one before the call would be forgotten
 			entered = true
-			if peek(fd) == lookQuiet {
+			if peek(fd, &c.in.one) == lookQuiet {
 				return c.state.Load()&(aborted|dead|leaving) != 0
 			}
 		}
@@ -139,7 +139,7 @@ func (c *conn) atEdge(fd uintptr) bool {
 				edge = false
 				c.serve(fd)
 			}
-		case s&inUse == 0 && peek(fd) == lookQuiet:
+		case s&inUse == 0 && peek(fd, &c.in.one) == lookQuiet:
 			edge = false
 			c.state.And(^ready)
 		case s&inUse == 0 && c.leavePool(fd):
@@ -172,7 +172,7 @@ func (c *conn) leavePool(fd uintptr) bool {
 	if !c.endpoint.pool.remove(c) {
 		return false
 	}
-	c.endpoint.spoiled(peek(fd))
+	c.endpoint.spoiled(peek(fd, &c.in.one))
 	c.state.Or(dead | place)
 	return true
 }

@@ -19,9 +19,8 @@ func receive(fd uintptr, p []byte) (int, error) {
 	return n, err
 }
 
-// peek looks at a socket without taking anything from it.
-func peek(fd uintptr) look {
-	var one [1]byte
+// peek looks at a socket without taking anything from it; one is where to.
+func peek(fd uintptr, one *[1]byte) look {
 	n, err := netio.Recv(fd, one[:], syscall.MSG_PEEK)
 	switch {
 	case n > 0:

@@ -34,13 +34,15 @@ const fewInFlight = 4
 var _ Awaitable = (*conn)(nil)
 
 // A transfer is one direction's calls of RawConn.Control: what they are about,
-// and what came of them. Only who reads, or writes, uses it.
+// and what came of them. Only who writes uses out; the attendant and who reads
+// share in, of which the attendant uses one, and the reader the rest.
 type transfer struct {
 	c    *conn
 	p    []byte
 	n    int
 	err  error
 	look look
+	one  [1]byte // what a peek sees
 
 	// Bound once: binding allocates.
 	pull, send, peek func(fd uintptr)
@@ -51,7 +53,7 @@ func (t *transfer) bind(c *conn) {
 	t.c = c
 	t.pull = func(fd uintptr) { t.err = t.c.pull(fd) }
 	t.send = func(fd uintptr) { t.n, t.err = transmit(fd, t.p) }
-	t.peek = func(fd uintptr) { t.look = peek(fd) }
+	t.peek = func(fd uintptr) { t.look = peek(fd, &t.one) }
 	t.push = t.sendAll
 }
 
@@ -132,11 +134,15 @@ func (c *conn) writeFailed(err error) error {
 // attendant knows that something has arrived. It was not asked for, so nothing
 // is to be sent after it.
 func (c *conn) beforeWrite() error {
-	if c.written {
+	s := c.state.Load()
+	switch {
+	case s&aborted != 0: // though the attendant may not have closed it yet
+		return ErrAborted
+	case c.written:
 		return nil
 	}
 	c.written = true
-	if c.state.Load()&ready == 0 {
+	if s&ready == 0 {
 		return nil
 	}
 	look := c.glance()
