@@ -110,7 +110,7 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 
 // connect opens st's virtual connection with the request's head in it. The
 // transaction may run at once, in this goroutine: it can have answered, and
-// ended, when Open returns.
+// ended, when Accept returns.
 func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 	o := vconn.Options{
 		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess, Request: s.words(),
@@ -128,7 +128,7 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 		}
 	}
 	later := !o.Ended && !st.tunnel && st.request.canWait()
-	c, err := s.open(o, later)
+	c, err := s.connector.Prepare(&o)
 	if err != nil {
 		s.disown(st)
 		r := s.refusal(st.id, txn)
@@ -138,18 +138,13 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 		return streamError(st.id, codeInternal, "no virtual connection")
 	}
 	st.conn, st.resp.src = c, c
-	s.opened = st
 	if later {
 		s.beginLater(st)
+	} else {
+		s.connector.Accept(c)
 	}
+	s.opened = st
 	return nil
-}
-
-func (s *Session) open(o vconn.Options, later bool) (*vconn.Conn, error) {
-	if later {
-		return s.connector.Prepare(o)
-	}
-	return s.connector.Open(o)
 }
 
 // handOver is take in a round of its own, for when the next frame of a request is

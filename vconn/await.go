@@ -9,7 +9,7 @@ import (
 // deadline, as that does. So a reader can use bytes where they are, and consume
 // them when it is done: until then they take the writer's room.
 func (c *Conn) PeekWait() ([]byte, error) {
-	in := c.in
+	in := c.in()
 	c.pair.mu.Lock()
 	for {
 		if view, err, done := c.tryPeek(); done {
@@ -25,9 +25,9 @@ func (c *Conn) PeekWait() ([]byte, error) {
 // tryPeek is PeekWait without the wait: done is false when it must wait.
 func (c *Conn) tryPeek() (view []byte, err error, done bool) {
 	switch {
-	case c.pair.reset == nil && !c.closed && c.in.readLate():
+	case c.pair.reset == nil && !c.closed && c.in().readLate():
 		return nil, os.ErrDeadlineExceeded, true
-	case c.pair.reset == nil && !c.closed && c.in.n == 0 && !c.in.over():
+	case c.pair.reset == nil && !c.closed && c.in().n == 0 && !c.in().over():
 		return nil, nil, false
 	}
 	view, err = c.peek()

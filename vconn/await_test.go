@@ -121,7 +121,7 @@ func TestATransactionBeginsWhenItIsTold(t *testing.T) {
 	var p *vconn.Conn
 	c := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { p = c }))
 	log := new(journal)
-	a, err := c.Prepare(vconn.Options{Head: []byte("POST "), Observer: log})
+	a, err := c.Prepare(&vconn.Options{Head: []byte("POST "), Observer: log})
 	if err != nil || p != nil {
 		t.Fatalf("Prepare: %v, %v", p, err)
 	}
@@ -142,7 +142,7 @@ func TestAConnectionThatIsResetBeforeItsTransactionBegins(t *testing.T) {
 	var p *vconn.Conn
 	c := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { p = c }))
 	log := new(journal)
-	a, _ := c.Prepare(vconn.Options{Head: []byte("POST "), Observer: log})
+	a, _ := c.Prepare(&vconn.Options{Head: []byte("POST "), Observer: log})
 	a.Reset(8)
 	c.Accept(a)
 	if _, err := p.PeekWait(); err == nil {
@@ -154,7 +154,7 @@ func TestAConnectionThatIsResetBeforeItsTransactionBegins(t *testing.T) {
 }
 
 func TestNothingIsPreparedForNobody(t *testing.T) {
-	if _, err := vconn.NewConnector(nil).Prepare(vconn.Options{}); err == nil {
+	if _, err := vconn.NewConnector(nil).Prepare(&vconn.Options{}); err == nil {
 		t.Error("no error")
 	}
 }

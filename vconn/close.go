@@ -4,7 +4,7 @@ package vconn
 // reads io.EOF. A Write of this end that waits for room fails with
 // ErrPeerClosed. Calling it again does nothing. It fails on a closed end.
 func (c *Conn) CloseWrite() error {
-	p, out := c.pair, c.out
+	p, out := c.pair, c.out()
 	p.mu.Lock()
 	if err := c.shutErr(); err != nil {
 		p.mu.Unlock()
@@ -12,7 +12,7 @@ func (c *Conn) CloseWrite() error {
 	}
 	if !out.ended {
 		out.ended = true
-		c.peer.postReadable(OnReadable)
+		c.peer().postReadable(OnReadable)
 	}
 	w := out.wait
 	p.unlockAndTell()
@@ -24,7 +24,7 @@ func (c *Conn) CloseWrite() error {
 // reads return io.EOF, and the peer's writes fail with ErrPeerClosed. Calling it
 // again does nothing. It fails on a closed end.
 func (c *Conn) CloseRead() error {
-	p, in := c.pair, c.in
+	p, in := c.pair, c.in()
 	p.mu.Lock()
 	if err := c.shutErr(); err != nil {
 		p.mu.Unlock()
@@ -49,9 +49,9 @@ func (c *Conn) shutErr() error {
 
 // refuse ends the incoming direction from the reading side. With the lock held.
 func (c *Conn) refuse() {
-	c.in.refused = true
-	c.peer.postConsumed(c.in.drop())
-	c.in.abandon()
+	c.in().refused = true
+	c.peer().postConsumed(c.in().drop())
+	c.in().abandon()
 }
 
 // Close closes this end: CloseWrite and CloseRead in one, after which its
@@ -88,7 +88,7 @@ func (c *Conn) CloseAfter(n int) {
 func (c *Conn) TryWriteClose(p []byte) (n int, err error) {
 	c.pair.mu.Lock()
 	err = c.writeErr()
-	if err == nil && !c.out.writing {
+	if err == nil && !c.out().writing {
 		n = c.put(p)
 	}
 	var a, b *waiter
@@ -116,11 +116,11 @@ func (c *Conn) Reset(code uint32) (in, out int) { return c.ResetFor(ReasonLeft, 
 func (c *Conn) ResetFor(why Reason, code uint32) (in, out int) {
 	p := c.pair
 	p.mu.Lock()
-	if p.reset == nil && !(c.in.over() && c.out.over()) {
+	if p.reset == nil && !(c.in().over() && c.out().over()) {
 		p.reset, p.resetBy = &ResetError{Code: code, Reason: why}, c.side
-		in, out = c.in.drop(), c.out.drop()
-		c.peer.postConsumed(in)
-		c.peer.postReset()
+		in, out = c.in().drop(), c.out().drop()
+		c.peer().postConsumed(in)
+		c.peer().postReset()
 	}
 	if !c.closed {
 		c.shut()
@@ -137,11 +137,11 @@ func (c *Conn) ResetFor(why Reason, code uint32) (in, out int) {
 func (c *Conn) shut() {
 	p := c.pair
 	c.refuse()
-	c.out.ended = true
-	c.peer.postReadable(OnReadable | OnPeerClosed)
+	c.out().ended = true
+	c.peer().postReadable(OnReadable | OnPeerClosed)
 	c.closed = true
-	c.in.stopReading()
-	c.out.stopWriting()
+	c.in().stopReading()
+	c.out().stopWriting()
 	if !p.bothClosed() {
 		return
 	}
@@ -180,14 +180,14 @@ func (p *pair) waiters() (a, b *waiter) { return p.toEnd[active].wait, p.toEnd[p
 func (c *Conn) Unread() int {
 	c.pair.mu.Lock()
 	defer c.pair.mu.Unlock()
-	return c.out.unread
+	return c.out().unread
 }
 
 // PeerClosed reports whether the peer has called Close or Reset.
 func (c *Conn) PeerClosed() bool {
 	c.pair.mu.Lock()
 	defer c.pair.mu.Unlock()
-	return c.peer.closed
+	return c.peer().closed
 }
 
 // ResetCause returns what the connection was reset with and whether the peer did

@@ -67,13 +67,17 @@ func (h *half) drop() int {
 // concurrent Writes are not interleaved; Peek and Discard expect one reader.
 // Conns come from a [Connector].
 type Conn struct {
-	pair    *pair
-	peer    *Conn
-	in, out *half
-	side    uint8
-	closed  bool // by Close or Reset on this end
-	events  events
+	pair   *pair
+	side   uint8 // its place in pair.ends
+	closed bool  // by Close or Reset on this end
+	events events
 }
+
+// The other end, and the directions that this end reads and writes.
+
+func (c *Conn) peer() *Conn { return &c.pair.ends[1-c.side&1] }
+func (c *Conn) in() *half   { return &c.pair.toEnd[c.side&1] }
+func (c *Conn) out() *half  { return &c.pair.toEnd[1-c.side&1] }
 
 var _ net.Conn = (*Conn)(nil)
 
@@ -82,7 +86,7 @@ var _ net.Conn = (*Conn)(nil)
 // and after this end's CloseRead; a *ResetError after a Reset; an error that
 // matches net.ErrClosed after Close; os.ErrDeadlineExceeded past the deadline.
 func (c *Conn) Read(p []byte) (int, error) {
-	in := c.in
+	in := c.in()
 	c.pair.mu.Lock()
 	for {
 		if n, err, done := c.tryRead(p); done {
@@ -99,7 +103,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // tryRead is Read without the wait: done is false when Read must wait.
 func (c *Conn) tryRead(p []byte) (n int, err error, done bool) {
-	in := c.in
+	in := c.in()
 	switch {
 	case c.pair.reset != nil:
 		return 0, c.pair.reset, true
@@ -111,7 +115,7 @@ func (c *Conn) tryRead(p []byte) (n int, err error, done bool) {
 		return 0, os.ErrDeadlineExceeded, true
 	case in.n > 0:
 		n = in.read(p)
-		c.peer.postConsumed(n)
+		c.peer().postConsumed(n)
 		return n, nil, true
 	case in.over():
 		return 0, io.EOF, true
@@ -125,7 +129,7 @@ func (c *Conn) tryRead(p []byte) (n int, err error, done bool) {
 // CloseWrite; a *ResetError after a Reset; an error that matches net.ErrClosed
 // after Close; os.ErrDeadlineExceeded past the deadline. It keeps no part of p.
 func (c *Conn) Write(p []byte) (n int, err error) {
-	out := c.out
+	out := c.out()
 	c.pair.mu.Lock()
 	mine := false // whether out.writing is ours
 	for {
@@ -141,9 +145,9 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 			// Waking for every byte the reader takes would be a switch per
 			// byte; waiting for more room than is needed could be for ever.
 			out.need = min(len(p)-n, (out.bound+1)/2)
-			if tell, obs, set := c.peer.claim(); tell {
+			if tell, obs, set := c.peer().claim(); tell {
 				c.pair.mu.Unlock()
-				c.peer.deliver(obs, set)
+				c.peer().deliver(obs, set)
 				c.pair.mu.Lock()
 				continue
 			}
@@ -162,7 +166,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 
 // put writes what fits and wakes the reader. With the lock held.
 func (c *Conn) put(p []byte) int {
-	out := c.out
+	out := c.out()
 	wasEmpty := out.n == 0
 	n := out.write(p)
 	if n == 0 {
@@ -173,7 +177,7 @@ func (c *Conn) put(p []byte) int {
 	}
 	if wasEmpty {
 		out.wait.wake()
-		c.peer.postReadable(OnReadable)
+		c.peer().postReadable(OnReadable)
 	}
 	return n
 }
@@ -185,9 +189,9 @@ func (c *Conn) writeErr() error {
 		return c.pair.reset
 	case c.closed:
 		return errWriteClosed
-	case c.out.writeLate():
+	case c.out().writeLate():
 		return os.ErrDeadlineExceeded
-	case c.out.ended, c.out.refused:
+	case c.out().ended, c.out().refused:
 		return ErrPeerClosed
 	}
 	return nil
@@ -199,7 +203,7 @@ func (c *Conn) writeErr() error {
 func (c *Conn) TryWrite(p []byte) (n int, err error) {
 	c.pair.mu.Lock()
 	err = c.writeErr()
-	if err == nil && !c.out.writing {
+	if err == nil && !c.out().writing {
 		n = c.put(p)
 	}
 	c.pair.unlockAndTell()
@@ -210,10 +214,10 @@ func (c *Conn) TryWrite(p []byte) (n int, err error) {
 func (c *Conn) Room() int {
 	c.pair.mu.Lock()
 	defer c.pair.mu.Unlock()
-	if c.out.writing || c.writeErr() != nil {
+	if c.out().writing || c.writeErr() != nil {
 		return 0
 	}
-	return c.out.room()
+	return c.out().room()
 }
 
 // Peek returns the first contiguous buffered bytes of the incoming direction
@@ -231,13 +235,13 @@ func (c *Conn) Peek() ([]byte, error) {
 func (c *Conn) peek() ([]byte, error) {
 	switch {
 	case c.pair.reset != nil:
-		c.in.unpin()
+		c.in().unpin()
 		return nil, c.pair.reset
 	case c.closed:
 		return nil, errReadClosed
-	case c.in.n > 0:
-		return c.in.peek(), nil
-	case c.in.over():
+	case c.in().n > 0:
+		return c.in().peek(), nil
+	case c.in().over():
 		return nil, io.EOF
 	}
 	return nil, nil
@@ -247,7 +251,7 @@ func (c *Conn) peek() ([]byte, error) {
 // no more than is buffered. When a Reset of the peer has come since Peek, the
 // peer's Unread does not count them: this end has used them.
 func (c *Conn) Discard(n int) {
-	in := c.in
+	in := c.in()
 	c.pair.mu.Lock()
 	c.used(n)
 	w := in.wanted()
@@ -257,11 +261,11 @@ func (c *Conn) Discard(n int) {
 
 // used consumes n bytes that Peek showed. With the lock held.
 func (c *Conn) used(n int) {
-	if k := c.in.orphan; k != nil {
-		c.in.unread -= min(n, k.w-k.r, c.in.unread)
+	if k := c.in().orphan; k != nil {
+		c.in().unread -= min(n, k.w-k.r, c.in().unread)
 	}
-	if n = c.in.discard(n); n > 0 {
-		c.peer.postConsumed(n)
+	if n = c.in().discard(n); n > 0 {
+		c.peer().postConsumed(n)
 	}
 }
 
@@ -278,7 +282,7 @@ func (h *half) wanted() *waiter {
 // what Consumed tells, and of what this end's own Reset discarded.
 func (c *Conn) Taken() uint64 {
 	c.pair.mu.Lock()
-	n := c.out.written - uint64(c.out.n)
+	n := c.out().written - uint64(c.out().n)
 	c.pair.mu.Unlock()
 	return n
 }
@@ -287,5 +291,5 @@ func (c *Conn) Taken() uint64 {
 func (c *Conn) Buffered() int {
 	c.pair.mu.Lock()
 	defer c.pair.mu.Unlock()
-	return c.in.n
+	return c.in().n
 }

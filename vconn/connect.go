@@ -131,7 +131,7 @@ func (c *Connector) ConnectWithPluginID(addr netip.AddrPort, tag string, id uint
 // Open is the general form of ConnectWithPluginID. When Options have a Head, the
 // transaction can have begun, answered and ended when Open returns.
 func (c *Connector) Open(o Options) (*Conn, error) {
-	conn, err := c.Prepare(o)
+	conn, err := c.Prepare(&o)
 	if err == nil {
 		c.Accept(conn)
 	}
@@ -142,40 +142,39 @@ func (c *Connector) Open(o Options) (*Conn, error) {
 // is not given to the Acceptor before Accept, which must be called once, whatever
 // happens to the connection. What the active end does until then is as if the
 // transaction were slow: so more of a request than a head can be there when it
-// begins.
-func (c *Connector) Prepare(o Options) (*Conn, error) {
+// begins. It keeps no reference to o.
+func (c *Connector) Prepare(o *Options) (*Conn, error) {
 	if c.acceptor == nil || c.stats == nil {
 		return nil, errNoAcceptor
 	}
-	if o.Session == nil {
-		o.Session = c.session
+	p := newPair(o)
+	if p.session == nil {
+		p.session = c.session
 	}
-	p := newPair(&o)
 	p.counters = c.countersFor(o.Identity.Tag)
 	p.counters.opened.Add(1)
-	p.begin(&o)
+	p.begin(o)
 	return &p.ends[active], nil
 }
 
 // Accept gives the passive end of the connection whose active end a is, and which
 // Prepare has made, to the Acceptor.
-func (c *Connector) Accept(a *Conn) { c.acceptor.AcceptVConn(a.peer) }
+func (c *Connector) Accept(a *Conn) { c.acceptor.AcceptVConn(a.peer()) }
 
 func newPair(o *Options) *pair {
 	p := &pair{identity: o.Identity, addr: o.Addr, session: o.Session, txn: o.Txn, stream: o.Stream, notes: o.Notes}
 	for i := range p.ends {
-		e := &p.ends[i]
-		e.pair, e.side = p, uint8(i)
-		e.peer, e.in, e.out = &p.ends[1-i], &p.toEnd[i], &p.toEnd[1-i]
+		p.ends[i].pair, p.ends[i].side = p, uint8(i)
 	}
 	p.request = o.Request
 	p.toEnd[passive].bound = boundOr(o.ActiveToPassive)
 	p.toEnd[active].bound = boundOr(o.PassiveToActive)
 	p.toEnd[active].meter, p.toEnd[passive].meter = o.Meter, o.Meter
-	if o.Events == 0 {
-		o.Events = AllEvents
+	want := o.Events
+	if want == 0 {
+		want = AllEvents
 	}
-	p.ends[active].events.observe(o.Observer, o.Events)
+	p.ends[active].events.observe(o.Observer, want)
 	return p
 }
 

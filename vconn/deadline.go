@@ -117,10 +117,10 @@ func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
 	}
 	var readers, writers *waiter
 	if read {
-		readers = c.in.setReadBy(&p.mu, t)
+		readers = c.in().setReadBy(&p.mu, t)
 	}
 	if write {
-		writers = c.out.setWriteBy(&p.mu, t)
+		writers = c.out().setWriteBy(&p.mu, t)
 	}
 	p.mu.Unlock()
 	// A waiting operation armed its timer for the old time, or none.

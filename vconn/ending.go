@@ -5,7 +5,7 @@ package vconn
 func (c *Conn) Ending() (unread int, cause *ResetError, byPeer bool) {
 	p := c.pair
 	p.mu.Lock()
-	unread, cause, byPeer = c.out.unread, p.reset, p.reset != nil && p.resetBy != c.side
+	unread, cause, byPeer = c.out().unread, p.reset, p.reset != nil && p.resetBy != c.side
 	p.mu.Unlock()
 	return unread, cause, byPeer
 }
@@ -13,7 +13,7 @@ func (c *Conn) Ending() (unread int, cause *ResetError, byPeer bool) {
 // DiscardLeft is Discard, and returns how many bytes are left in the incoming
 // direction.
 func (c *Conn) DiscardLeft(n int) (left int) {
-	in := c.in
+	in := c.in()
 	c.pair.mu.Lock()
 	c.used(n)
 	w := in.wanted()

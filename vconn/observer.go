@@ -217,10 +217,10 @@ func (c *Conn) Observe(o Observer, want Events) {
 	p.mu.Lock()
 	c.events.observe(o, want)
 	c.events.eventSet = eventSet{}
-	if c.in.n > 0 || c.in.ended || p.reset != nil {
+	if c.in().n > 0 || c.in().ended || p.reset != nil {
 		c.postReadable(OnReadable)
 	}
-	if c.peer.closed || p.reset != nil {
+	if c.peer().closed || p.reset != nil {
 		c.postReadable(OnPeerClosed)
 	}
 	if p.reset != nil && p.resetBy != c.side {

@@ -17,7 +17,7 @@ func TestTimersStopWithTheirEnd(t *testing.T) {
 		synctest.Wait()
 		a.Close()
 		p.Close()
-		for what, d := range map[string]*deadline{"read": &a.in.wait.readBy, "write": &a.out.wait.writeBy} {
+		for what, d := range map[string]*deadline{"read": &a.in().wait.readBy, "write": &a.out().wait.writeBy} {
 			if d.timer.Stop() {
 				t.Errorf("the %s timer was still running", what)
 			}
