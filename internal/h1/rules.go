@@ -189,7 +189,7 @@ func zeros(w uint64) uint64 { return (w - ones) &^ w & highs }
 // time.
 func scanValue(b []byte, i int) int {
 	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
+		w := binary.LittleEndian.Uint64(b[i : i+8])
 		// ASCII without control characters needs one look.
 		if ((w-0x20*ones)|(w+ones)|w)&highs == 0 {
 			i += 8
@@ -216,7 +216,7 @@ func scanValue(b []byte, i int) int {
 // indexColon returns the index of the first colon at or after i, or -1.
 func indexColon(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
-		if at := zeros(binary.LittleEndian.Uint64(b[i:]) ^ ':'*ones); at != 0 {
+		if at := zeros(binary.LittleEndian.Uint64(b[i:i+8]) ^ ':'*ones); at != 0 {
 			return i + bits.TrailingZeros64(at)/8
 		}
 	}

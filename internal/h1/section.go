@@ -75,7 +75,7 @@ func (f *Fields) parseUsual(b []byte, i, maxLines int) (next int, cut bool) {
 			break
 		}
 		end := scanValue(b, colon+2)
-		if cut = end == len(b); cut || end+1 == len(b) || b[end] != '\r' || b[end+1] != '\n' || isOWS(b[end-1]) && end > colon+2 {
+		if cut = end == len(b); end+2 > len(b) || string(b[end:end+2]) != "\r\n" || isOWS(b[end-1]) && end > colon+2 {
 			break
 		}
 		if len(lines) == cap(lines) {
