@@ -27,14 +27,16 @@ var bigBuffers = sync.Pool{New: func() any { return new([bigBuffer]byte) }}
 type client struct {
 	conn net.Conn
 	vc   *vconn.Conn // conn, when that is a virtual one
-	in   []byte      // in[r:w] was read and not used
-	r, w int
+
+	bytesIn, bytesOut uint64
+
+	r, w int              // in[r:w] was read and not used
+	in   []byte           // nil: nothing was read
 	big  *[bigBuffer]byte // what in is, while it is from the pool
 
 	small []byte // what in is otherwise; kept from one use to the next; nil: not needed yet
 
-	bytesIn, bytesOut uint64
-	deadline          bool // a read deadline is set
+	deadline bool // a read deadline is set
 }
 
 func (c *client) open(conn net.Conn, vc *vconn.Conn) {

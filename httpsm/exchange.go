@@ -75,13 +75,13 @@ func (t *Txn) interim() event {
 	// An interim response has no body (RFC 9112 section 6): one that announces
 	// some would have the origin's next response begin somewhere else than we
 	// think.
-	if _, err := h1.ResponseFraming(&t.resp, t.oreq.Method()); err != nil {
+	if _, err := h1.ResponseFraming(&t.resp, t.asked.method); err != nil {
 		return event{kind: evResponseBad, err: err}
 	}
 	if t.explain != nil {
 		t.explain.interim(t)
 	}
-	if t.req.Minor() == 0 {
+	if t.asked.http10 {
 		return event{kind: evNone}
 	}
 	if t.resp.Status() == 100 {
@@ -196,7 +196,7 @@ func (t *Txn) sendResponse() event {
 	// the client's next request may come before we run again.
 	t.settleUpload()
 	t.noteKeepAlive()
-	t.dropOrigin(keepOrigin(t.view()))
+	t.dropOrigin(t.originReusable())
 	t.keep = t.keep && t.up.readAll.Load()
 	t.respDir = dirDone
 	if ev := t.flushLast(); ev.kind != evNone {
@@ -212,7 +212,7 @@ func (t *Txn) prepareResponse() event {
 	if t.explain != nil {
 		t.explain.before.CopyFrom(&t.resp.Fields)
 	}
-	framing, err := h1.ResponseFraming(&t.resp, t.oreq.Method())
+	framing, err := h1.ResponseFraming(&t.resp, t.asked.method)
 	if err != nil {
 		return event{kind: evResponseBad, err: err}
 	}
@@ -244,7 +244,7 @@ func (t *Txn) prepareResponse() event {
 func (t *Txn) frameResponse(origin h1.Framing) error {
 	f, status := &t.resp.Fields, t.resp.Status()
 	f.DelNames(namesCoding)
-	bodyless := t.req.Method() == "HEAD" || status == 204 || status == 304
+	bodyless := t.asked.head || status == 204 || status == 304
 	switch {
 	case bodyless || origin.Kind == h1.NoBody:
 		t.out = responseFraming{kind: h1.NoBody, skip: origin.Kind != h1.NoBody}
@@ -262,7 +262,7 @@ func (t *Txn) frameResponse(origin h1.Framing) error {
 		if err := t.setLength(f, origin.Length); err != nil {
 			return err
 		}
-	case t.req.Minor() == 0:
+	case t.asked.http10:
 		t.out = responseFraming{kind: h1.UntilClose}
 		f.DelNames(namesLength)
 		t.keep = false

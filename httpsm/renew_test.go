@@ -33,6 +33,7 @@ func TestARenewedTxnRemembersNothing(t *testing.T) {
 		ctx := txn.ctx
 		txn.rec.Session, txn.rec.Status, txn.rec.Err = &pitag.Session{}, 200, errors.New("x")
 		txn.req.SetMethod("GET")
+		txn.oreq.SetMethod("GET")
 		txn.resp.SetStatus(200, "")
 		txn.respOut = make([]byte, 4*outBound)
 		txn.hist.add(StateRoute, evRouted, 1)
@@ -45,7 +46,7 @@ func TestARenewedTxnRemembersNothing(t *testing.T) {
 			t.Errorf("%s: %+v, %+v", name, txn.passage, txn.rec)
 		case txn.reached.Load(), txn.gone.Load(), txn.killed.Load(), txn.hist.n != 0, txn.up.readAll.Load(), txn.up.transform != nil:
 			t.Errorf("%s: it remembers how far it was", name)
-		case txn.req.Method() != "", txn.resp.Status() != 0, txn.local.status != 0, txn.local.body != nil, txn.local.fields.Len() != 0:
+		case txn.req.Method() != "", txn.Response().Status() != 0, txn.OriginRequest().Method() != "", txn.local.status != 0, txn.local.body != nil, txn.local.fields.Len() != 0:
 			t.Errorf("%s: it remembers a message", name)
 		case cap(txn.respOut) != 0:
 			t.Errorf("%s: it keeps %d bytes", name, cap(txn.respOut))

@@ -59,6 +59,7 @@ func (t *Txn) buildRequest() event {
 		return ev
 	}
 	t.built = true
+	t.asked = asked{t.oreq.Method(), t.req.Method() == "HEAD", t.req.Minor() == 0}
 	return event{kind: evNone}
 }
 

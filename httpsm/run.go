@@ -77,6 +77,13 @@ func (t *Txn) view() view {
 	}
 }
 
+// originReusable is keepOrigin for the exchange as it is now.
+func (t *Txn) originReusable() bool {
+	return keepOrigin(view{
+		requestDone: t.up.sent.Load(), responseDone: t.respDir == dirDone, originKeepAlive: t.originKeep,
+	})
+}
+
 // idempotent: RFC 9110 section 9.2.2. Methods we do not know are not.
 func idempotent(method string) bool {
 	switch method {

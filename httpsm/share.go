@@ -43,7 +43,7 @@ func (t *Txn) unshare() event {
 // noteKeepAlive tells the endpoint that it can keep connections open, which is
 // what sharing them begins with.
 func (t *Txn) noteKeepAlive() {
-	if t.shared == nil && t.resp.Minor() == 1 && keepOrigin(t.view()) {
+	if t.shared == nil && t.resp.Minor() == 1 && t.originReusable() {
 		t.ep.KeptAlive()
 	}
 }

@@ -104,6 +104,8 @@ type passage struct {
 	lastResort  bool // see view
 	watching    bool
 
+	asked asked
+
 	explain      *explanation // nil: nobody wants one
 	sessionHooks *Hooks       // nil: none
 	hooks        *Hooks       // nil: none
@@ -123,6 +125,14 @@ type passage struct {
 	transform Transform // of the response body
 	action    action    // what led to a side exit
 	upgrade   upgrade
+}
+
+// asked is what a response is to be understood by, of the request once it is
+// ready to be sent.
+type asked struct {
+	method string // as the origin gets it
+	head   bool   // the client's is HEAD
+	http10 bool   // the client speaks HTTP/1.0
 }
 
 // Identity names the client connection.
@@ -153,13 +163,23 @@ func (t *Txn) Point() Point { return t.point }
 // changed.
 func (t *Txn) Request() *RequestHead { return &t.req }
 
-// OriginRequest is the head that goes to the origin, from SendRequestHead on,
+// OriginRequest is the head that goes to the origin, empty before SendRequestHead,
 // where it may be changed; framing cannot.
-func (t *Txn) OriginRequest() *RequestHead { return &t.oreq }
+func (t *Txn) OriginRequest() *RequestHead {
+	if !t.built && t.state < StateSendRequestHead {
+		t.oreq.Reset() // from what it was used for before
+	}
+	return &t.oreq
+}
 
 // Response is the response head: the origin's at ReadResponseHead, the client's
-// at SendResponseHead. Framing and Connection cannot be changed.
-func (t *Txn) Response() *ResponseHead { return &t.resp }
+// at SendResponseHead; empty before. Framing and Connection cannot be changed.
+func (t *Txn) Response() *ResponseHead {
+	if t.state < StateExchange {
+		t.resp.Reset() // from what it was used for before
+	}
+	return &t.resp
+}
 
 // Route is the name of the route and Group the origin group; both can be empty.
 func (t *Txn) Route() (string, *origin.Group) { return t.rec.Route, t.group }
@@ -248,21 +268,22 @@ func (t *Txn) Reply(status int, fields []Field, body []byte) Verdict {
 // is put there: the next transaction looks at the same memory at once, whoever
 // ended the last one perhaps from another processor.
 func (t *Txn) renew() {
-	if t.waited || t.gone.Load() || t.killed.Load() {
+	if t.waited || t.up.hasBody() || t.gone.Load() || t.killed.Load() {
 		t.renewRest()
 	}
 	t.passage, t.rec = passage{}, Record{}
 	t.hist.reset()
-	t.req.Reset()
-	t.oreq.Reset()
-	t.resp.Reset()
-	t.up.reset()
+	t.req.Reset() // the other heads are, before something is put into them
+	unset(&t.up.readAll)
+	unset(&t.up.sent)
 	t.reqOut, t.respOut, t.scratch = usual(t.reqOut), usual(t.respOut), usual(t.scratch)
 	unset(&t.reached)
 }
 
-// renewRest is for what a transaction that is inline all the time does not use.
+// renewRest is for what a transaction that is inline all the time, and has no
+// body, does not use.
 func (t *Txn) renewRest() {
+	t.up.reset()
 	if t.hooks != nil {
 		t.ownHooks.clear()
 	}

@@ -26,6 +26,9 @@ const uploadGrace = time.Second
 // What a virtual connection holds is used where it is, and consumed when it has
 // been written: until then the client gets no credit for it.
 type upload struct {
+	readAll atomic.Bool // the client's body was read to its end; shared with the tunnel
+	sent    atomic.Bool // ... and written to the origin; shared, too
+
 	framing   h1.Framing
 	chunked   bool // towards the origin
 	body      h1.BodyReader
@@ -39,8 +42,6 @@ type upload struct {
 	run              func() // tunnelRequestBody, made once
 
 	// Shared with the tunnel.
-	readAll atomic.Bool  // the client's body was read to its end
-	sent    atomic.Bool  // ... and written to the origin
 	ended   atomic.Bool  // nothing more will be written
 	endedAt atomic.Int64 // when; Unix nanoseconds
 	fail    atomic.Pointer[event]
@@ -54,8 +55,12 @@ type upload struct {
 
 func (u *upload) begin(f h1.Framing, lim h1.Limits) {
 	u.framing = f
+	if f.Kind == h1.NoBody { // then nothing else of u is looked at
+		u.readAll.Store(true)
+		return
+	}
 	u.body.Reset(f, lim)
-	if f.Kind == h1.NoBody || f.Kind == h1.Length && f.Length == 0 {
+	if f.Kind == h1.Length && f.Length == 0 {
 		u.readAll.Store(true)
 	}
 }
