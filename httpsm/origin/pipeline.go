@@ -53,6 +53,7 @@ type pipelines struct {
 	list    atomic.Pointer[[]*pipeline] // never changed in place
 	hint    atomic.Uint32               // where there was room last
 	ticks   atomic.Uint32               // coarse clock; runs while requests are outstanding
+	now     atomic.Int64                // when it ticked last; Unix nanoseconds
 	ticking atomic.Bool
 	growing atomic.Bool
 
@@ -231,6 +232,7 @@ func (s *pipelines) armLocked(d time.Duration) {
 // while connections are idle, and not at all without any.
 func (s *pipelines) onTick() {
 	n, now := s.ticks.Add(1), time.Now()
+	s.now.Store(now.UnixNano())
 	list := *s.list.Load()
 	busy := int32(0)
 	for _, p := range list {

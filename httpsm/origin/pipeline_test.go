@@ -675,8 +675,12 @@ func TestADeadlineInThePastEndsFillAtOnce(t *testing.T) {
 		start := time.Now()
 		go func() {
 			time.Sleep(time.Millisecond)
-			x.SetReadDeadline(time.Now())
+			x.SetReadDeadline(longAgo)
 		}()
+		if err := x.Fill(); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != time.Millisecond {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		x.SetReadDeadline(time.Now().Add(-time.Microsecond))
 		if err := x.Fill(); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != time.Millisecond {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}

@@ -49,7 +49,13 @@ var errTwoWrites = errors.New("origin: a second Write on a shared exchange: want
 func (t *turn) TryWrite(b []byte) (int, error) {
 	p := t.p
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	n, err := t.writeLocked(b)
+	p.mu.Unlock()
+	return n, err
+}
+
+func (t *turn) writeLocked(b []byte) (int, error) {
+	p := t.p
 	switch {
 	case t.aborted:
 		return 0, ErrAborted
@@ -97,8 +103,8 @@ func (t *turn) Discard(n int) {
 func (t *turn) Await(r Resumer) bool {
 	p := t.p
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	t.awaitLocked(r)
+	p.mu.Unlock()
 	return true
 }
 
@@ -213,11 +219,12 @@ func (t *turn) SetReadDeadline(at time.Time) error {
 		return nil
 	}
 	t.set.Store(p.s.ticks.Load())
-	t.deadline.Store(at.UnixNano())
-	if d := time.Until(at); d <= 0 { // somebody wants Fill to return now
+	d := at.UnixNano()
+	t.deadline.Store(d)
+	if d <= p.s.now.Load() { // has passed: somebody wants Fill to return now
 		p.mu.Lock()
-		defer p.mu.Unlock()
 		t.interruptLocked()
+		p.mu.Unlock()
 	}
 	return nil
 }
