@@ -24,7 +24,7 @@ const (
 
 // sampleEvery is how often the gateway is looked at.
 func sampleEvery(d time.Duration) time.Duration {
-	return min(max(d/120, 200*time.Millisecond), 5*time.Second)
+	return min(max(d/300, 200*time.Millisecond), 2*time.Second)
 }
 
 // soak runs all loads at once against h2gw for as long as asked, watches what
@@ -51,7 +51,7 @@ func soak(ctx context.Context, f *field, o options, out, progress io.Writer) err
 	pause(ctx, time.Until(begin))
 	s.Samples, err = watchLoads(ctx, g, loads, begin, o.soak, progress)
 	for _, l := range loads {
-		s.Loads = append(s.Loads, l.result())
+		s.Add(l.result())
 	}
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func watchLoads(ctx context.Context, g *gateway, loads []*soakLoad, begin time.T
 		if x.Second <= d.Seconds() {
 			all = append(all, x)
 		}
-		if time.Since(said) >= 5*time.Second {
+		if time.Since(said) >= 10*time.Second {
 			said = time.Now()
 			sayHeld(progress, "under load", x)
 		}

@@ -79,13 +79,14 @@ func runLoads(ctx context.Context, loads []*soakLoad, until time.Time) <-chan st
 func newLoads(f *field, g *gateway) ([]*soakLoad, error) {
 	var all []*soakLoad
 	for i, w := range load.Soak() {
-		dir := filepath.Join(f.dir, "soak-"+w.Name)
+		dir := filepath.Join(f.dir, fmt.Sprintf("soak-%d", i))
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return nil, err
 		}
 		l := load.H2load{Path: f.h2load, Dir: dir}
-		stay := time.Duration(4+i) * time.Second
-		all = append(all, newSoakLoad(w.Name, fmt.Sprintf("%s, %d/s, again every %v", w.About, w.Rate, stay), steady(l, w, g.proc.Addr, stay)))
+		// Different times, so that they do not come and go together.
+		stay := time.Duration(4000+670*i) * time.Millisecond
+		all = append(all, newSoakLoad(w.Name, w.About+", at a moderate rate, coming back every few seconds", steady(l, w, g.proc.Addr, stay)))
 	}
 	for _, v := range []struct {
 		name, about string

@@ -101,11 +101,20 @@ func Soak() []Workload {
 	rates := map[string]int{"small": 2400, "single": 1500, "conns": 1000, "10k": 800, "1m": 60, "upload": 480}
 	var all []Workload
 	for _, w := range Workloads() {
-		if rate, ok := rates[w.Name]; ok && w.Kind == Steady {
-			// Latency is the kind with a rate.
-			w.Kind, w.Rate = Latency, rate
-			all = append(all, w)
+		rate, ok := rates[w.Name]
+		if !ok || w.Kind != Steady {
+			continue
 		}
+		// Latency is the kind with a rate.
+		w.Kind, w.Rate = Latency, rate
+		// 500 handshakes at once, again and again, would be all that is seen of memory.
+		for w.Clients > 100 {
+			part := w
+			part.Clients, part.Rate = 100, rate*100/500
+			w.Clients, w.Rate = w.Clients-100, w.Rate-part.Rate
+			all = append(all, part)
+		}
+		all = append(all, w)
 	}
 	return all
 }

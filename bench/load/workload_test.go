@@ -46,3 +46,22 @@ func TestEveryWorkloadHasANameOfItsOwnAndSaysWhatItIs(t *testing.T) {
 		seen = append(seen, w.Name)
 	}
 }
+
+func TestTheSoakIsAllSteadyWorkloadsAtARate(t *testing.T) {
+	clients, rate := map[string]int{}, map[string]int{}
+	for _, w := range Soak() {
+		if w.Kind != Latency || w.Clients > 100 || w.Rate%w.Clients != 0 {
+			t.Errorf("%s: kind %d, %d clients at %d/s in all: h2load takes whole numbers for each", w.Name, w.Kind, w.Clients, w.Rate)
+		}
+		clients[w.Name] += w.Clients
+		rate[w.Name] += w.Rate
+	}
+	for _, w := range Workloads() {
+		if w.Kind == Steady && (clients[w.Name] != w.Clients || rate[w.Name] == 0) {
+			t.Errorf("%s: %d clients at %d/s, want %d", w.Name, clients[w.Name], rate[w.Name], w.Clients)
+		}
+	}
+	if rate["conns"] != 1000 {
+		t.Errorf("conns at %d/s", rate["conns"])
+	}
+}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -64,8 +65,21 @@ const (
 )
 
 // Early and late are the spans, as parts of the whole time, whose medians are
-// compared: of ten minutes, around the second, and up to the tenth.
-var early, late = [2]float64{0.15, 0.25}, [2]float64{0.9, 1}
+// compared: of ten minutes, around the second, and up to the tenth. They are as
+// wide because a heap goes up and down between collections.
+var early, late = [2]float64{0.1, 0.3}, [2]float64{0.8, 1}
+
+// Add puts a load's result with others of the same name and kind.
+func (s *Soak) Add(l SoakLoad) {
+	for i := range s.Loads {
+		if x := &s.Loads[i]; x.Name == l.Name && x.About == l.About {
+			x.Done, x.Failed = x.Done+l.Done, x.Failed+l.Failed
+			x.Why = cmp.Or(l.Why, x.Why)
+			return
+		}
+	}
+	s.Loads = append(s.Loads, l)
+}
 
 // Judge says what was found. All must be OK.
 func (s *Soak) Judge() []Finding {
@@ -103,8 +117,9 @@ func (s *Soak) memory() Finding {
 	}
 	growth := b/a - 1
 	f.OK = growth <= mostGrowth
-	f.Text = fmt.Sprintf("%.1f MiB around minute %.1f, %.1f MiB at minute %.1f: %+.1f%%, at most %+.0f%%",
-		a/(1<<20), s.Seconds/60*(early[0]+early[1])/2, b/(1<<20), s.Seconds/60, 100*growth, 100*mostGrowth)
+	minute := func(part float64) float64 { return s.Seconds / 60 * part }
+	f.Text = fmt.Sprintf("%.1f MiB in minutes %.1f to %.1f, %.1f MiB in minutes %.1f to %.1f: %+.1f%%, at most %+.0f%%",
+		a/(1<<20), minute(early[0]), minute(early[1]), b/(1<<20), minute(late[0]), minute(late[1]), 100*growth, 100*mostGrowth)
 	return f
 }
 

@@ -27,9 +27,9 @@ func TestASoakPassesOnlyWhenNothingGrowsAndAllIsBack(t *testing.T) {
 	grow := func(by float64) func(*Soak) {
 		return func(s *Soak) {
 			for i := range s.Samples {
-				// By so much from minute 2 to minute 9.5, the middle of the last tenth.
+				// By so much from minute 2 to minute 9, the middles of the two spans.
 				x := &s.Samples[i]
-				x.PSS = int64(100 * (1 << 20) * math.Pow(1+by, (x.Second-120)/450))
+				x.PSS = int64(100 * (1 << 20) * math.Pow(1+by, (x.Second-120)/420))
 			}
 		}
 	}
@@ -66,6 +66,16 @@ func TestASoakPassesOnlyWhenNothingGrowsAndAllIsBack(t *testing.T) {
 		if s.Passed() != (c.want == "") {
 			t.Errorf("%s: passed: %v", c.name, s.Passed())
 		}
+	}
+}
+
+func TestLoadsOfOneKindAreAddedUp(t *testing.T) {
+	var s Soak
+	for _, l := range []SoakLoad{{Name: "a", Done: 1, Failed: 1, Why: "x"}, {Name: "a", About: "other"}, {Name: "a", Done: 2}} {
+		s.Add(l)
+	}
+	if len(s.Loads) != 2 || s.Loads[0] != (SoakLoad{Name: "a", Done: 3, Failed: 1, Why: "x"}) {
+		t.Errorf("%+v", s.Loads)
 	}
 }
 
