@@ -70,17 +70,15 @@ const (
 
 // An attendance is what a conn has for its attendant.
 type attendance struct {
-	rc    syscall.RawConn // nil: no attendant
-	hold  chan struct{}   // holds one, from who cleared holding
-	ended chan struct{}   // closed by the attendant
-
+	rc      syscall.RawConn // nil: no attendant
 	waiter  Resumer
-	failure error // what the next Fill says; found before Resume was called
-	sleeper sleeper
+	failure error         // what the next Fill says; found before Resume was called
+	hold    chan struct{} // holds one, from who cleared holding
+	written bool          // the exchange has written something
 	reads   deadlineTimer
-	written bool // the exchange has written something
-
-	in, out transfer
+	out, in transfer
+	sleeper sleeper
+	ended   chan struct{} // closed by the attendant
 }
 
 // attend gives a new connection its attendant, if it is of a kind that can have

@@ -14,27 +14,27 @@ import (
 // nothing.
 type conn struct {
 	endpoint *Endpoint
-	raw      net.Conn // the transport
-	nc       net.Conn // what HTTP is spoken on: raw, or TLS over it
-	sock     *socket  // raw, if it is a kernel socket
-	probe    *probe   // between TLS and raw; nil without TLS
-	info     Info
-
-	state  atomic.Uint32 // bits: see attend.go
-	broken atomic.Bool   // a read or write failed, or it became a tunnel
-	rd, wd lazyDeadline
+	state    atomic.Uint32 // bits: see attend.go
+	broken   atomic.Bool   // a read or write failed, or it became a tunnel
 
 	// Of the goroutine that reads.
+	filled bool    // the last read took all there was room for
 	buf    *buffer // nil: nothing buffered
 	r, w   int     // buf.b[r:w] is unread
-	filled bool    // the last read took all there was room for
-
-	attendance
 
 	// Of the pool.
 	pooled   bool // it is idle
 	idleTick uint32
 	watcher  *watcher
+
+	attendance
+
+	raw    net.Conn // the transport
+	nc     net.Conn // what HTTP is spoken on: raw, or TLS over it
+	sock   *socket  // raw, if it is a kernel socket
+	probe  *probe   // between TLS and raw; nil without TLS
+	info   Info
+	rd, wd lazyDeadline
 }
 
 var _ Exchange = (*conn)(nil)

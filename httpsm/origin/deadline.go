@@ -13,6 +13,7 @@ import (
 // deadline; when that fires too soon, the operation arms the one wanted and
 // goes on. It is safe for concurrent use.
 type lazyDeadline struct {
+	used  atomic.Bool // since the last drop
 	mu    sync.Mutex
 	want  time.Time // zero: none
 	armed time.Time // what the connection has; zero: none
@@ -21,6 +22,7 @@ type lazyDeadline struct {
 // set notes a deadline, and arms the connection only if that would fire too
 // late.
 func (d *lazyDeadline) set(side deadliner, t time.Time) error {
+	d.used.Store(true)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want = t
@@ -47,6 +49,10 @@ func (d *lazyDeadline) expired(side deadliner) bool {
 // drop forgets the deadline wanted. lazily: the connection may keep the one it
 // has, for operations that ask expired.
 func (d *lazyDeadline) drop(side deadliner, lazily bool) error {
+	if lazily && !d.used.Load() {
+		return nil
+	}
+	d.used.Store(false)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want = time.Time{}
@@ -59,6 +65,7 @@ func (d *lazyDeadline) drop(side deadliner, lazily bool) error {
 
 // force arms the connection at once, for operations that do not ask expired.
 func (d *lazyDeadline) force(side deadliner, t time.Time) error {
+	d.used.Store(true)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want, d.armed = t, t
@@ -83,13 +90,13 @@ func (s writeSide) arm(t time.Time) error { return s.c.nc.SetWriteDeadline(t) }
 // as lazy as a lazyDeadline: a deadline that moves later leaves the timer as it
 // is. It is safe for concurrent use.
 type deadlineTimer struct {
-	passed func() // called on a goroutine of its own when the deadline passes
-
 	want  atomic.Int64 // since epoch; 0: none
 	armed atomic.Int64 // when the timer fires; 0: it does not
 	late  atomic.Bool  // want has passed, as far as is known
-	mu    sync.Mutex   // of what follows, of late, and of changes of armed
-	timer *time.Timer
+
+	mu     sync.Mutex // of what follows, of late, and of changes of armed
+	timer  *time.Timer
+	passed func() // called on a goroutine of its own when the deadline passes
 }
 
 // epoch is what deadlines are counted from, so that each is a word.

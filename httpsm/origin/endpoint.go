@@ -10,14 +10,17 @@ import (
 // An Endpoint is one address of a group: where it is, how it is doing, and its
 // connections. It is safe for concurrent use.
 type Endpoint struct {
-	group    *Group
-	cfg      EndpointConfig
-	tls      *tls.Config // nil: cleartext
-	load     atomic.Int64
-	health   health
-	counters counters
+	group  *Group
+	cfg    EndpointConfig
+	tls    *tls.Config // nil: cleartext
+	shared *pipelines  // nil: requests share no connections
+	health health
+
+	_ [64]byte // what is above is read by every request, what is below written
+
 	pool     pool
-	shared   *pipelines // nil: requests share no connections
+	load     atomic.Int64 // exchanges
+	counters counters
 }
 
 func newEndpoint(g *Group, ec EndpointConfig, maxIdle int) *Endpoint {
@@ -50,7 +53,9 @@ func (e *Endpoint) Get(ctx context.Context, fresh bool) (Exchange, error) {
 		e.load.Add(-1)
 		return nil, err
 	}
-	e.counters.requests.Add(1)
+	if !c.info.Reused {
+		e.counters.first.Add(1)
+	}
 	return c, nil
 }
 
@@ -77,7 +82,7 @@ func (e *Endpoint) get(ctx context.Context, fresh bool) (*conn, error) {
 				c.attend()
 			}
 			return c, err
-		case e.revive(t.conn, true):
+		case e.revive(t.conn):
 			return t.conn, nil
 		}
 	}
@@ -94,13 +99,9 @@ func (e *Endpoint) waitFailed(err error) *Error {
 	return &Error{Kind: kind, Addr: e.cfg.Addr, Err: err}
 }
 
-// revive makes a kept connection an exchange, or closes it. certain: it is looked
-// at even if its attendant has noticed nothing.
-func (e *Endpoint) revive(c *conn, certain bool) bool {
-	look := lookQuiet
-	if c.rc == nil || certain || c.state.Load()&(ready|gone) != 0 {
-		look = c.look()
-	}
+// revive looks at a kept connection once and makes it an exchange, or closes it.
+func (e *Endpoint) revive(c *conn) bool {
+	look := c.look()
 	if look == lookQuiet {
 		c.begin(true)
 		e.counters.reused.Add(1)

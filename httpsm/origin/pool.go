@@ -20,6 +20,7 @@ type pool struct {
 	mu       sync.Mutex
 	idle     []*conn // the one used last at the end
 	open     int     // connections that exist or are being made
+	quick    uint64  // exchanges begun without a look
 	waiting  list.List
 	shutdown bool
 	tick     uint32 // sweeps so far
@@ -77,14 +78,18 @@ func (p *pool) take(fresh bool) taking {
 }
 
 // takeAttended returns the connection used last if there is one and it has an
-// attendant, else nil.
-func (p *pool) takeAttended() *conn {
+// attendant, else nil. quiet: he has seen nothing, and the caller, who does not
+// want to be certain of that, uses it without a look; it is counted here.
+func (p *pool) takeAttended(certain bool) (c *conn, quiet bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.idle); p.shutdown || n == 0 || p.idle[n-1].rc == nil {
-		return nil
+	if n := len(p.idle); n > 0 && p.idle[n-1].rc != nil && !p.shutdown {
+		c = p.popLocked()
+		if quiet = !certain && c.state.Load()&(ready|gone) == 0; quiet {
+			p.quick++
+		}
 	}
-	return p.popLocked()
+	p.mu.Unlock()
+	return c, quiet
 }
 
 // popLocked takes the connection used last; there is one.
@@ -256,10 +261,10 @@ func (p *pool) shut() {
 	p.flush()
 }
 
-func (p *pool) counts() (active, idle, waiting int) {
+func (p *pool) counts() (active, idle, waiting int, quick uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.open - len(p.idle), len(p.idle), p.waiting.Len()
+	return p.open - len(p.idle), len(p.idle), p.waiting.Len(), p.quick
 }
 
 func closeIdle(conns []*conn) {

@@ -17,8 +17,9 @@ type EndpointStats struct {
 	// Requests counts exchanges handed out, Reused those among them on a
 	// connection that had served before.
 	Requests, Reused uint64
-	// IdleClosed counts kept connections that the origin was found to have
-	// closed at reuse; IdleUnexpected those closed because bytes had arrived.
+	// IdleClosed counts kept connections that the origin closed, when that is
+	// noticed: at once on plain TCP connections, else at reuse. IdleUnexpected
+	// counts those closed because bytes had arrived.
 	IdleClosed, IdleUnexpected uint64
 	// Pipelining says that requests may share connections to the endpoint.
 	Pipelining bool
@@ -37,10 +38,11 @@ type EndpointStats struct {
 // connectResults is the closed set of results; the index is the counter's.
 var connectResults = [...]Kind{"ok", KindRefused, KindTimeout, KindTLS, KindDNS, KindLimit, KindCanceled, KindOther}
 
-// counters are an endpoint's, all atomic.
+// counters are an endpoint's, all atomic, of what is rare; what is frequent is
+// counted by the pool, under the lock that it holds anyway.
 type counters struct {
 	connects                   [len(connectResults)]atomic.Uint64
-	requests, reused           atomic.Uint64
+	first, reused              atomic.Uint64 // exchanges on new and on kept connections
 	idleClosed, idleUnexpected atomic.Uint64
 }
 
@@ -66,7 +68,8 @@ func (g *Group) Stats() []EndpointStats {
 
 // Stats returns a snapshot of the endpoint's counters.
 func (e *Endpoint) Stats() EndpointStats {
-	active, idle, waiting := e.pool.counts()
+	active, idle, waiting, quick := e.pool.counts()
+	reused := e.counters.reused.Load() + quick
 	s := EndpointStats{
 		Endpoint:       e.cfg.Addr,
 		Active:         active,
@@ -74,8 +77,8 @@ func (e *Endpoint) Stats() EndpointStats {
 		Waiting:        waiting,
 		InFlight:       int(e.load.Load()),
 		Connects:       make(map[string]uint64, len(connectResults)),
-		Requests:       e.counters.requests.Load(),
-		Reused:         e.counters.reused.Load(),
+		Requests:       reused + e.counters.first.Load(),
+		Reused:         reused,
 		IdleClosed:     e.counters.idleClosed.Load(),
 		IdleUnexpected: e.counters.idleUnexpected.Load(),
 		Healthy:        e.health.ok(),

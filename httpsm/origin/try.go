@@ -14,16 +14,19 @@ import (
 // certain is for a request that cannot be sent again: it has the connection
 // looked at for an end or bytes that nobody has noticed yet, as Get does.
 func (e *Endpoint) TryGet(certain bool) Awaitable {
+	certain = certain || e.load.Load() < fewInFlight
 	for {
-		c := e.pool.takeAttended()
-		if c == nil {
+		c, quiet := e.pool.takeAttended(certain)
+		switch {
+		case c == nil:
 			return nil
+		case quiet:
+			c.begin(true)
+		case !e.revive(c):
+			continue
 		}
-		if e.revive(c, certain || e.load.Load() < fewInFlight) {
-			e.load.Add(1)
-			e.counters.requests.Add(1)
-			return c
-		}
+		e.load.Add(1)
+		return c
 	}
 }
 
