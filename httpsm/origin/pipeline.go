@@ -78,6 +78,7 @@ func newPipelines(e *Endpoint, depth int) *pipelines {
 	}
 	s := &pipelines{e: e, depth: int32(min(depth, MaxPipeline)), limit: limit}
 	s.list.Store(new([]*pipeline))
+	s.now.Store(time.Now().UnixNano())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
