@@ -38,6 +38,7 @@ type Session struct {
 	// The write loop's.
 	out      puller
 	bytesOut uint64
+	gathers  bool // there may soon be more to write than there is
 
 	account account // of what is buffered; its fields are atomic
 	inbox   inbox

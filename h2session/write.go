@@ -74,9 +74,11 @@ const (
 func (s *Session) writeBatches() (work work) {
 	defer s.recovered()
 	for work = s.awaitWork(); work == workSome; work = s.awaitWork() {
-		// Transactions that are about to write get to do so first: one
-		// system call then carries what would have taken several.
-		runtime.Gosched()
+		if s.gathers {
+			// Transactions that are about to write get to do so first: one
+			// system call then carries what would have taken several.
+			runtime.Gosched()
+		}
 		buf := batches.Get().(*[]byte)
 		b := s.fill((*buf)[:0])
 		s.account.add(cap(b))
@@ -106,6 +108,7 @@ func (s *Session) awaitWork() work {
 		case s.dead:
 			return workDead
 		case s.m.wantsWrite():
+			s.gathers = len(s.m.streams) > 1 || s.m.phase == handshaking
 			return workSome
 		case s.m.phase == closing:
 			return workOver
