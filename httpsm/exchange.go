@@ -181,6 +181,9 @@ func (t *Txn) sendResponse() event {
 		t.rec.Status = t.resp.Status()
 		t.headBytes = int64(t.cl.bytesOut) + int64(len(t.respOut))
 	}
+	if t.isWhole() {
+		return t.passWhole()
+	}
 	if !t.out.skip && t.respDir != dirDone {
 		if ev := t.tunnelResponseBody(); ev.kind != evNone {
 			return ev

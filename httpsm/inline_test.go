@@ -33,6 +33,7 @@ func TestWhatRunsInline(t *testing.T) {
 		{"not modified", get, "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n", 304, "\r\n\r\n"},
 		{"an error of the origin", get, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", 500, "\r\n\r\n"},
 		{"chunks that are all there", get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n", 200, "2\r\nok\r\n0\r\nA: b\r\n\r\n"},
+		{"a body of some size", get, "HTTP/1.1 200 OK\r\nContent-Length: 32768\r\n\r\n" + strings.Repeat("x", outBound), 200, "\r\n\r\n" + strings.Repeat("x", outBound)},
 		{"a body that is there already", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", okResponse, 200, "\r\n\r\nok"},
 		{"chunks that are there already", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", okResponse, 200, "\r\n\r\nok"},
 	} {
@@ -83,7 +84,7 @@ func TestWhatIsHandedToTheCrew(t *testing.T) {
 		return func(r *inlineRig, _ *vconn.Conn) { r.a.answer(s, err) }
 	}
 	ok := answer(okResponse)
-	big := strings.Repeat("x", outBound)
+	big := strings.Repeat("x", outBound+1)
 	for _, tc := range []struct {
 		name    string
 		change  func(*Config)
@@ -94,6 +95,7 @@ func TestWhatIsHandedToTheCrew(t *testing.T) {
 		outcome Outcome
 		status  int
 		body    string
+		bytes   int64 // of body, that the record counts; 0: not looked at
 	}{
 		{name: "hooks of the machine", change: func(c *Config) { c.Hooks = new(Hooks); c.Hooks.On(TxnClose, continues) }, then: ok},
 		{name: "hooks of the session", open: func(r *inlineRig) func(*vconn.Options) {
@@ -151,10 +153,10 @@ func TestWhatIsHandedToTheCrew(t *testing.T) {
 		{name: "a part of a chunked body", then: later("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n", "1\r\nk\r\n0\r\n\r\n"), body: "\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n"},
 		{name: "a body that ends with the connection", then: fails("HTTP/1.1 200 OK\r\n\r\nok", io.EOF), body: "\r\n\r\n2\r\nok\r\n0\r\n\r\n"},
 		{name: "a body that ends too early", then: fails(okResponse[:len(okResponse)-1], io.EOF), outcome: HTTPResponseIncomplete, body: "!"},
-		{name: "a large body", then: answer("HTTP/1.1 200 OK\r\nContent-Length: 32768\r\n\r\n" + big), body: big},
-		{name: "a client without room", open: func(*inlineRig) func(*vconn.Options) {
-			return func(o *vconn.Options) { o.PassiveToActive = 20 }
-		}, then: ok},
+		{name: "a large body", then: answer("HTTP/1.1 200 OK\r\nContent-Length: 32769\r\n\r\n" + big), body: big, bytes: outBound + 1},
+		{name: "a client without room for the head", open: room(20), then: ok, bytes: 2},
+		{name: "a client without room for the body", open: room(101), then: answer("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + big[:100]), body: big[:100], bytes: 100},
+		{name: "a client without room for chunks", open: room(101), then: answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + big[:100] + "\r\n0\r\n\r\n"), body: big[:100] + "\r\n0\r\n\r\n", bytes: 100},
 		{name: "the end of a connection in use again", then: fails("", io.EOF)},
 		{name: "a connection that breaks", request: post + "abc", then: fails("", io.ErrUnexpectedEOF), outcome: ConnectionTerminated, status: 502, body: "*"},
 		{name: "the end within a head", then: fails("HTTP/1.1 20", io.EOF), outcome: HTTPResponseIncomplete, status: 502, body: "*"},
@@ -209,7 +211,9 @@ func TestWhatIsHandedToTheCrew(t *testing.T) {
 			if tc.status == 103 {
 				tc.status = 200
 			}
-			r.wantRecord(tc.outcome, tc.status)
+			if rec := r.wantRecord(tc.outcome, tc.status); tc.bytes != 0 && rec.BytesOut != tc.bytes {
+				t.Errorf("%d bytes out, want %d", rec.BytesOut, tc.bytes)
+			}
 			r.wantCrew(1)
 			if n := len(r.a.released); n > 1 {
 				t.Errorf("released %d times", n)
@@ -218,6 +222,12 @@ func TestWhatIsHandedToTheCrew(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		})
+	}
+}
+
+func room(n int) func(*inlineRig) func(*vconn.Options) {
+	return func(*inlineRig) func(*vconn.Options) {
+		return func(o *vconn.Options) { o.PassiveToActive = n }
 	}
 }
 
