@@ -47,8 +47,6 @@ func protoName(tag string) string { return protoNames[protoIndex(tag)] }
 // invent more, so the rest is one value.
 var methodNames = [...]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", other, absent}
 
-const numMethods = len(methodNames)
-
 func methodIndex(m string) int {
 	switch m {
 	case "GET":
