@@ -27,6 +27,7 @@ func serve(cfg gateway.Config, log zerolog.Logger, ready func(*gateway.Gateway))
 	if err != nil {
 		return &usageError{err}
 	}
+	paceCollector()
 	g.Start()
 	if ready != nil {
 		ready(g)

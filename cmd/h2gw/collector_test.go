@@ -1,0 +1,51 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+func TestSmallHeapsHaveHeadroom(t *testing.T) {
+	for _, tt := range []struct {
+		live uint64
+		want int
+	}{{0, 1600}, {1 << 20, 1600}, {4 << 20, 400}, {8 << 20, 200}, {16 << 20, 100}, {1 << 30, 100}, {1 << 44, 100}} {
+		if got := percentFor(tt.live); got != tt.want {
+			t.Errorf("%d bytes alive: %d %%, want %d", tt.live, got, tt.want)
+		}
+	}
+}
+
+// What is alive grows, and shrinks: the percentage follows, by the collections
+// alone.
+func TestTheCollectorIsPacedByWhatIsAlive(t *testing.T) {
+	if os.Getenv("GOGC") != "" {
+		t.Skip("GOGC is set")
+	}
+	defer debug.SetGCPercent(100)
+	paceCollector()
+	current := func() int {
+		n := debug.SetGCPercent(100)
+		debug.SetGCPercent(n)
+		return n
+	}
+	until := func(what string, ok func(percent int) bool) {
+		t.Helper()
+		for range 500 {
+			runtime.GC()
+			if ok(current()) {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("%s: %d %%", what, current())
+	}
+	until("a small heap", func(n int) bool { return n > 200 })
+	ballast := make([]byte, 64<<20)
+	until("a heap of 64 MiB", func(n int) bool { return n == 100 })
+	runtime.KeepAlive(ballast)
+	until("a small heap again", func(n int) bool { return n > 200 })
+}
