@@ -26,7 +26,7 @@ func (c *conn) park(s uint32) bool {
 	if c.rc != nil {
 		return c.parkAttended(s) && c.wd.drop(writeSide{c}, true) == nil
 	}
-	if c.rd.drop(readSide{c}, true) != nil || c.wd.drop(writeSide{c}, c.nc == c.raw) != nil {
+	if c.rd.drop(readSide{c}, true) != nil || c.wd.drop(writeSide{c}, c.probe == nil) != nil {
 		return false
 	}
 	if c.sock != nil {

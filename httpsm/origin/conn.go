@@ -30,7 +30,7 @@ type conn struct {
 	attendance
 
 	raw    net.Conn // the transport
-	nc     net.Conn // what HTTP is spoken on: raw, or TLS over it
+	nc     net.Conn // what HTTP is spoken on: raw (see netio.Wrap), or TLS over it
 	sock   *socket  // raw, if it is a kernel socket
 	probe  *probe   // between TLS and raw; nil without TLS
 	info   Info
@@ -63,7 +63,7 @@ func (c *conn) Write(p []byte) (int, error) {
 			return sent, nil
 		}
 		// TLS arms at once: crypto/tls cannot go on after a write timed out.
-		if c.nc == c.raw && c.retry(&c.wd, writeSide{c}, err) {
+		if c.probe == nil && c.retry(&c.wd, writeSide{c}, err) {
 			continue
 		}
 		c.broken.Store(true)
@@ -186,7 +186,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	if c.nc != c.raw {
+	if c.probe != nil {
 		return c.wd.force(writeSide{c}, t)
 	}
 	return c.wd.set(writeSide{c}, t)

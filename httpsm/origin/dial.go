@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+
+	"github.com/h2gw/h2gw/internal/netio"
 )
 
 // alpn is what is offered to https origins: nothing else is spoken to them.
@@ -52,9 +54,9 @@ func (e *Endpoint) dial(ctx context.Context) (*conn, *Error) {
 	if err != nil {
 		return nil, e.dialError(ctx, err, false)
 	}
-	c := &conn{endpoint: e, raw: raw, nc: raw, sock: newSocket(raw)}
+	c := &conn{endpoint: e, raw: raw, nc: netio.Wrap(raw), sock: newSocket(raw)}
 	if e.tls != nil {
-		c.probe = &probe{Conn: raw, sock: c.sock}
+		c.probe = &probe{Conn: c.nc, sock: c.sock}
 		tc := tls.Client(c.probe, e.tls)
 		if err := tc.HandshakeContext(ctx); err != nil {
 			raw.Close()
