@@ -57,6 +57,8 @@ type pipelines struct {
 	ticking atomic.Bool
 	growing atomic.Bool
 
+	abandoned atomic.Int32 // exchanges that wait for responses nobody wants
+
 	ctx    context.Context // of connecting; ends with close
 	cancel context.CancelFunc
 
@@ -85,11 +87,14 @@ func newPipelines(e *Endpoint, depth int) *pipelines {
 
 // Share returns an exchange on a connection that other requests use as well, or
 // nil: sharing is off, the endpoint has not shown yet that it keeps connections
-// open, or there is no room. It does not block. Only requests without a body
+// open, there is no room, or the endpoint has as many responses to give that
+// nobody wants as would fill a connection. (Cancelling is cheap, and the origin
+// works on: without that bound it would be a way to pile work up.) It does not
+// block. Only requests without a body
 // that may safely be sent twice are for it.
 func (e *Endpoint) Share() Shared {
 	s := e.shared
-	if s == nil || !s.proven.Load() {
+	if s == nil || !s.proven.Load() || s.abandoned.Load() >= s.depth {
 		return nil
 	}
 	list := *s.list.Load()

@@ -584,6 +584,40 @@ func TestAbortAtEveryPlace(t *testing.T) {
 	}
 }
 
+// Who asks and leaves, again and again, must not have an origin work on all of it.
+func TestAbandonedWorkIsBounded(t *testing.T) {
+	pipelining(t, nil, func(c *testkit.OriginConn) {
+		if c.Number() > 2 {
+			echo(c)
+			return
+		}
+		paths := readPaths(c, 8)
+		c.Wait(500 * time.Millisecond)
+		c.Send(replies(paths...))
+		echo(c)
+	}, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
+		var all []*asking
+		for i := range 8 {
+			all = append(all, ask(t, shared(t, e), pathOf(i)))
+		}
+		e.Share()
+		synctest.Wait() // there is another connection, with room
+		for i, a := range all {
+			shared(t, e).Release(true)
+			a.x.Abort()
+			a.wantError(t, ErrAborted)
+			if i == 7 && e.Share() != nil {
+				t.Error("shared, with a connection's worth of responses for nobody outstanding")
+			}
+		}
+		time.Sleep(time.Second)
+		ask(t, shared(t, e), "/next").wantAnswer(t)
+		if s := e.Stats(); s.PipelineDiscarded != 8 || s.InFlight != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestAbortBeforeAnythingIsWritten(t *testing.T) {
 	pipelining(t, nil, echo, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
 		x := shared(t, e)

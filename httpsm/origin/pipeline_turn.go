@@ -115,6 +115,7 @@ func (t *turn) Abandon(r Resumer) {
 	if !t.abandoned {
 		t.abandoned = true
 		p.count.abandoned++
+		p.s.abandoned.Add(1)
 	}
 	t.aborted, t.fault = false, nil
 	t.awaitLocked(r)
@@ -293,6 +294,9 @@ func (t *turn) Release(reusable bool) {
 	}
 	p.reader.Signal()
 	p.mu.Unlock()
+	if t.abandoned {
+		p.s.abandoned.Add(-1)
+	}
 	t.reset()
 	p.s.e.load.Add(-1)
 	p.untake()

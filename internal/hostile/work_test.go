@@ -13,12 +13,19 @@ import (
 // the limit of streams (CVE-2023-44487), whoever resets (CVE-2025-8671).
 func TestResetsDoNotMultiplyWork(t *testing.T) {
 	const streams = 20
-	for name, reset := range map[string]func(w *wire, id uint32){
-		"by the client": (*wire).reset,
-		"by us":         func(w *wire, id uint32) { w.window(id, 0) },
+	byUs := func(w *wire, id uint32) { w.window(id, 0) }
+	for name, tc := range map[string]struct {
+		reset    func(w *wire, id uint32)
+		pipeline string
+	}{
+		"by the client":                        {(*wire).reset, "off"},
+		"by us":                                {byUs, "off"},
+		"by the client, on shared connections": {(*wire).reset, "16"},
+		"by us, on shared connections":         {byUs, "16"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, fmt.Sprint("limits.streams=", streams), "floods.resets=off", "floods.provoked_resets=off", "floods.refused=off")
+			reset := tc.reset
+			r := newRig(t, fmt.Sprint("limits.streams=", streams), "origin.pipeline="+tc.pipeline, "floods.resets=off", "floods.provoked_resets=off", "floods.refused=off")
 			witness := r.watch()
 			w := r.dial()
 			for round := range 200 {
