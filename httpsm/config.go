@@ -35,7 +35,8 @@ type Config struct {
 	// Timeouts and Limits; see interface.md for the names.
 	Timeouts Timeouts
 	Limits   Limits
-	// Via is the pseudonym in Via and Proxy-Status fields, a token; "" = "h2gw".
+	// Via is the pseudonym in Via and Proxy-Status fields, a token; "", or what is
+	// none, = "h2gw".
 	Via string
 	// Retries is how often a request is sent again after a failure that makes
 	// it safe; 0 = 2, negative: never.
@@ -107,7 +108,7 @@ func (c Config) withDefaults() Config {
 		c.Retries = 2
 	}
 	c.Retries = max(c.Retries, 0)
-	if c.Via == "" {
+	if !h1.ValidName([]byte(c.Via)) {
 		c.Via = "h2gw"
 	}
 	c.Limits.RequestBody = max(c.Limits.RequestBody, 0)

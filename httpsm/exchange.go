@@ -90,9 +90,7 @@ func (t *Txn) interim() event {
 	if err := h1.RemoveHopByHop(&t.resp.Fields, false); err != nil {
 		return event{kind: evResponseBad, err: err}
 	}
-	if err := t.resp.Fields.AddName(h1.NameVia, t.m.responseVia11); err != nil {
-		return event{kind: evFault, err: err}
-	}
+	t.resp.Fields.AddLine(t.m.via.response11)
 	t.resp.Fields.DelNames(namesLength)
 	t.respOut = h1.AppendResponseHead(t.respOut[:0], &t.resp)
 	return t.flush()

@@ -21,10 +21,9 @@ type Machine struct {
 	requestLimits, responseLimits h1.Limits
 	literal                       *origin.Group // endpoints that are addresses of virtual connections
 
-	explain                      bool   // at debug level: say what became of messages
-	pseudonym                    []byte // in Via; of this Machine only
-	via10, via11, via2           []byte
-	responseVia10, responseVia11 []byte
+	explain   bool   // at debug level: say what became of messages
+	pseudonym []byte // in Via; of this Machine only
+	via       viaLines
 
 	pool     sync.Pool
 	registry registry
@@ -63,11 +62,7 @@ func New(cfg Config) *Machine {
 	var instance [4]byte
 	rand.Read(instance[:]) // never fails (crypto/rand)
 	m.pseudonym = []byte(cfg.Via + "-" + hex.EncodeToString(instance[:]))
-	m.via10 = append([]byte("1.0 "), m.pseudonym...)
-	m.via11 = append([]byte("1.1 "), m.pseudonym...)
-	m.via2 = append([]byte("2 "), m.pseudonym...)
-	m.responseVia10 = []byte("1.0 " + cfg.Via)
-	m.responseVia11 = []byte("1.1 " + cfg.Via)
+	m.via = newViaLines(string(m.pseudonym), cfg.Via)
 	m.begin = (*Txn).beginExchange
 	m.pool.New = func() any { return m.newTxn() }
 	return m

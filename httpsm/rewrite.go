@@ -87,9 +87,7 @@ func (t *Txn) rewriteRequest() error {
 	if err := t.lowerMaxForwards(f); err != nil {
 		return err
 	}
-	if err := f.AddName(h1.NameVia, t.m.requestVia(t)); err != nil {
-		return err
-	}
+	f.AddLine(t.requestVia())
 	return t.addForwarded(f)
 }
 
@@ -162,33 +160,43 @@ func (t *Txn) setLength(f *h1.Fields, n int64) error {
 	return f.AddName(h1.NameContentLength, t.scratch)
 }
 
-// requestVia is our Via member with the version the request came in (RFC 9110
-// section 7.6.3) and a pseudonym that no other instance has, so that a loop can
+// viaLines are our Via fields with the version a message came in (RFC 9110 section
+// 7.6.3). A request's has a pseudonym that no other instance has, so that a loop can
 // be told from a chain.
-func (m *Machine) requestVia(t *Txn) []byte {
+type viaLines struct{ request10, request11, request2, response10, response11 h1.Line }
+
+// newViaLines makes them of two tokens.
+func newViaLines(pseudonym, name string) viaLines {
+	return viaLines{
+		request10: h1.MustLine("Via", "1.0 "+pseudonym), request11: h1.MustLine("Via", "1.1 "+pseudonym),
+		request2:   h1.MustLine("Via", "2 "+pseudonym),
+		response10: h1.MustLine("Via", "1.0 "+name), response11: h1.MustLine("Via", "1.1 "+name),
+	}
+}
+
+func (t *Txn) requestVia() h1.Line {
+	via := &t.m.via
 	switch tag := t.rec.Session.Identity.Tag; {
 	case tag == pitag.TagH2, tag == pitag.TagH2C:
-		return m.via2
+		return via.request2
 	case t.req.Minor() == 0:
-		return m.via10
+		return via.request10
 	}
-	return m.via11
+	return via.request11
 }
 
 // rewriteResponse: what an origin says of its own connection goes, Via and, if
 // it is missing, Date come (RFC 9110 section 6.6.1).
 func (t *Txn) rewriteResponse() error {
 	f := &t.resp.Fields
-	via := t.m.responseVia11
+	via := t.m.via.response11
 	if t.resp.Minor() == 0 {
-		via = t.m.responseVia10
+		via = t.m.via.response10
 	}
 	if err := h1.RemoveHopByHop(f, false); err != nil {
 		return err
 	}
-	if err := f.AddName(h1.NameVia, via); err != nil {
-		return err
-	}
+	f.AddLine(via)
 	return addDate(f, t.now)
 }
 

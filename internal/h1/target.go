@@ -30,6 +30,10 @@ func (h *RequestHead) setTarget(target []byte) *ProtocolError {
 	h.line = append(h.line[:0], target...)
 	h.targetLen, h.form = len(h.line), formNone
 	h.authority, h.path = span{}, span{0, len(h.line)}
+	if target[0] == '/' && h.method != "CONNECT" { // most are a path
+		h.form = formOrigin
+		return nil
+	}
 	f, err := h.splitTarget(h.line)
 	if err == nil && h.method != "" {
 		err = f.fits(h.method)
