@@ -4,8 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/h2gw/h2gw/internal/h1"
 )
 
@@ -15,9 +13,13 @@ import (
 // belongs to the read loop and is used again for the next block.
 type headerBlock struct {
 	cfg *Config
-	dec *hpack.Decoder
+	dec decoder
+	blockState
+}
 
-	// Of the block that is being received; id 0 means none.
+// A blockState is what is known of the block that is being received.
+type blockState struct {
+	// id 0 means none.
 	id      uint32
 	end     bool // END_STREAM
 	selfDep bool // the stream depends on itself
@@ -38,12 +40,6 @@ type headerBlock struct {
 	longTarget bool   // 414
 }
 
-// A field is a regular field as it came. id is that of a name in lower case.
-type field struct {
-	name, value string
-	id          h1.Name
-}
-
 // The pseudo-fields of a request (RFC 9113, section 8.3.1).
 const (
 	pseudoMethod = iota
@@ -56,8 +52,7 @@ const (
 
 func newHeaderBlock(cfg *Config) *headerBlock {
 	b := &headerBlock{cfg: cfg}
-	b.dec = hpack.NewDecoder(headerTable, b.emit)
-	b.dec.SetMaxStringLength(maxStringFactor * cfg.requestHead())
+	b.dec = newDecoder(headerTable, maxStringFactor*cfg.requestHead(), b.emit)
 	return b
 }
 
@@ -74,68 +69,77 @@ const maxStringFactor = 4
 // not hold them.
 func (b *headerBlock) forget() {
 	clear(b.fields)
-	*b = headerBlock{cfg: b.cfg, dec: b.dec, fields: b.fields[:0]}
+	b.blockState = blockState{fields: b.fields[:0]}
+	b.dec.reset()
 }
 
 // fragment decodes a piece of the block.
 func (b *headerBlock) fragment(p []byte) error {
 	b.bytes += len(p)
-	_, err := b.dec.Write(p)
-	return err
+	return b.dec.write(p)
 }
 
 // finish ends the block.
 func (b *headerBlock) finish() error {
 	b.id = 0
-	if err := b.dec.Close(); err != nil {
+	if err := b.dec.end(); err != nil {
 		return connError(codeCompression, "header block is truncated")
 	}
 	return nil
 }
 
-// emit takes a decoded field. It is called by the decoder, with no lock held.
-func (b *headerBlock) emit(f hpack.HeaderField) {
-	b.size += len(f.Name) + len(f.Value) + 32
-	if f.Name == "" {
+// emit takes a decoded field and reports whether it has kept it. It is called by
+// the decoder, with no lock held.
+func (b *headerBlock) emit(f *field) (kept bool) {
+	b.size += len(f.name) + len(f.value) + fieldOverhead
+	if f.name == "" {
 		b.noName++
 	}
 	if b.size > b.cfg.requestHead() {
 		b.tooMany = true
 	}
 	switch {
-	case f.Name != "" && f.Name[0] == ':':
+	case f.name != "" && f.name[0] == ':':
 		b.emitPseudo(f)
+		return false
 	case b.tooMany:
+		return false
 	case len(b.fields) >= b.cfg.fields():
 		b.tooMany, b.manyFields = true, true
-	default:
-		id := h1.NameOfString(f.Name)
-		if id != h1.NameOther && f.Name != id.String() {
-			id = h1.NameOther // upper case: malformed, not what it looks like
-		}
-		b.note(id, f.Value)
-		b.fields = append(b.fields, field{f.Name, f.Value, id})
+		return false
 	}
+	b.note(f)
+	b.fields = append(b.fields, *f)
+	return true
 }
 
 // note keeps the values that the session itself has use for.
-func (b *headerBlock) note(id h1.Name, value string) {
-	switch id {
+func (b *headerBlock) note(f *field) {
+	switch f.id {
 	case h1.NameUserAgent:
-		b.agent = value
+		b.agent = f.lasting(f.value)
 	case h1.NamePriority:
 		if b.priority != "" {
-			value = b.priority + ", " + value // RFC 8941, section 4.2
+			b.priority += ", " + f.value // RFC 8941, section 4.2
+		} else {
+			b.priority = f.value
 		}
-		b.priority = value
 	case h1.NameVia, h1.NameForwarded, h1.NameXForwardedFor:
 		b.forwarded = true
 	}
 }
 
-func (b *headerBlock) emitPseudo(f hpack.HeaderField) {
-	i := 0
-	switch f.Name {
+// lasting is v, which is f's value or a part of it, as a string that may be kept.
+func (f *field) lasting(v string) string {
+	if f.owned {
+		return v
+	}
+	return strings.Clone(v)
+}
+
+func (b *headerBlock) emitPseudo(f *field) {
+	i, value := 0, f.value
+	switch f.name {
 	case ":method":
 		i = pseudoMethod
 	case ":scheme":
@@ -144,9 +148,9 @@ func (b *headerBlock) emitPseudo(f hpack.HeaderField) {
 		i = pseudoAuthority
 	case ":path":
 		i = pseudoPath
-		if len(f.Value) > b.cfg.target() {
+		if len(value) > b.cfg.target() {
 			b.longTarget = true
-			f.Value = f.Value[:min(len(f.Value), 256)] // for the log
+			value = value[:min(len(value), 256)] // for the log
 		}
 	case ":protocol":
 		i = pseudoProtocol
@@ -160,7 +164,7 @@ func (b *headerBlock) emitPseudo(f hpack.HeaderField) {
 	case len(b.fields) > 0:
 		b.malformed("pseudo-field after a regular field")
 	}
-	b.seen[i], b.pseudo[i] = true, f.Value
+	b.seen[i], b.pseudo[i] = true, f.lasting(value)
 }
 
 func (b *headerBlock) malformed(reason string) {
@@ -199,7 +203,7 @@ func (r *request) build(b *headerBlock) string {
 		}
 		crumbs = crumbs || f.id == h1.NameCookie
 	}
-	if crumbs && !r.add(h1.NameCookie, "cookie", textOf(r.cookie)) {
+	if crumbs && !r.add(&field{name: "cookie", value: textOf(r.cookie), id: h1.NameCookie}) {
 		return "invalid cookie"
 	}
 	if reason := r.framing(b); reason != "" {
@@ -210,13 +214,13 @@ func (r *request) build(b *headerBlock) string {
 }
 
 // add writes a field; false means that it is not valid (RFC 9110, section 5).
-func (r *request) add(id h1.Name, name, value string) bool {
-	if id == h1.NameOther && !h1.ValidName(rawOf(name)) || !h1.ValidValue(rawOf(value)) {
+func (r *request) add(f *field) bool {
+	if !f.valid && (f.id == h1.NameOther && !h1.ValidName(rawOf(f.name)) || !h1.ValidValue(rawOf(f.value))) {
 		return false
 	}
-	r.text = append(r.text, name...)
+	r.text = append(r.text, f.name...)
 	r.text = append(r.text, ": "...)
-	r.text = append(r.text, value...)
+	r.text = append(r.text, f.value...)
 	r.text = append(r.text, "\r\n"...)
 	return true
 }
@@ -278,7 +282,7 @@ func (r *request) host(b *headerBlock) string {
 	if known {
 		host = b.pseudo[pseudoAuthority]
 	}
-	if !h1.ValidHost(rawOf(host)) || !r.add(h1.NameHost, "Host", host) {
+	if !h1.ValidHost(rawOf(host)) || !r.add(&field{name: "Host", value: host, id: h1.NameHost}) {
 		return "invalid authority"
 	}
 	return ""
@@ -318,7 +322,7 @@ func (r *request) field(f *field) string {
 		r.cookie = append(r.cookie, f.value...)
 		return ""
 	}
-	if !r.add(f.id, f.name, f.value) {
+	if !r.add(f) {
 		return "invalid field"
 	}
 	return ""

@@ -20,7 +20,10 @@ import (
 	"github.com/h2gw/h2gw/vconn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	scrub = true
+	goleak.VerifyTestMain(m)
+}
 
 // A handler is one transaction of the tests: the request that came, whose Body
 // reads from the virtual connection, and the connection to answer on.

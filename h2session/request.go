@@ -323,7 +323,7 @@ func (s *Session) words() vconn.Request {
 	host := b.pseudo[pseudoAuthority]
 	for i := 0; host == "" && i < len(b.fields); i++ {
 		if b.fields[i].id == h1.NameHost {
-			host = b.fields[i].value
+			host = b.fields[i].lasting(b.fields[i].value)
 		}
 	}
 	return vconn.Request{Method: b.pseudo[pseudoMethod], Host: host, Path: b.pseudo[pseudoPath], UserAgent: b.agent}

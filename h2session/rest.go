@@ -92,19 +92,8 @@ func (m *machine) rouse(now time.Time) {
 	m.remind(now, restAfter)
 }
 
-// rest lets go of what was read. The decoder goes on pointing to the end of the
-// last piece that it was given, and would keep the read loop's buffer with it: so
-// it is given another one, with a field that stands for nothing, and no table
-// changes by it.
-func (b *headerBlock) rest() {
-	b.fields = nil
-	b.dec.SetEmitEnabled(false)
-	_, _ = b.dec.Write(staticField)
-	b.dec.SetEmitEnabled(true)
-	_ = b.dec.Close()
-}
-
-var staticField = []byte{0x82} // ":method: GET" of the static table
+// rest lets go of what the next block makes anew.
+func (b *headerBlock) rest() { b.fields, b.dec.text, b.dec.rest = nil, nil, nil }
 
 // A scratch is what the read loop translates requests with. What is in it has no
 // meaning from one frame to the next.

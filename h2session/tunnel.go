@@ -67,7 +67,7 @@ func (r *request) upgrade() string {
 		{"Upgrade", protocolWebSocket},
 		{"Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(nonce[:])},
 	} {
-		r.add(h1.NameOther, f[0], f[1]) // valid
+		r.add(&field{name: f[0], value: f[1]}) // valid
 	}
 	return ""
 }
