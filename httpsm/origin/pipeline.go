@@ -20,7 +20,8 @@ const MaxPipeline = 64
 // of all others, unless the exchange was given away by Abandon. NetConn is of no
 // use: it ends the exchange's connection and returns a closed one.
 //
-// Beside what Exchange says, Fill returns ErrBroken, ErrBehind, ErrLast and
+// When Fill fails, Buffered is empty, until Fill succeeds again. Beside what
+// Exchange says, it returns ErrBroken, ErrBehind, ErrLast and
 // ErrStray. After the first and the third nothing was answered; after ErrBehind
 // the response may still come and has to be read by somebody (Abandon).
 type Shared interface {

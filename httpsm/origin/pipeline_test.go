@@ -1,11 +1,14 @@
 package origin
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -929,6 +932,77 @@ func TestNoConnectionIsMadeAgainAndAgain(t *testing.T) {
 	}
 }
 
+// Over TLS, too, and there only an announced end is the end of a response.
+func TestConnectionsAreSharedOverTLS(t *testing.T) {
+	for _, announced := range []bool{true, false} {
+		serve := func(nc net.Conn) {
+			br := bufio.NewReader(nc)
+			for {
+				line, err := br.ReadString('\n')
+				if err != nil {
+					return
+				}
+				for l := line; l != "\r\n"; {
+					if l, err = br.ReadString('\n'); err != nil {
+						return
+					}
+				}
+				path := strings.Fields(line)[1]
+				if path == "/last" {
+					io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\nbody")
+					if tc, ok := nc.(*tls.Conn); ok && !announced {
+						nc = tc.NetConn()
+					}
+					nc.Close()
+					return
+				}
+				io.WriteString(nc, testkit.Reply(path))
+			}
+		}
+		eachTransport(t, serve, func(t *testing.T, e *Endpoint) {
+			e.shared = newPipelines(e, 8)
+			e.KeptAlive()
+			e.Share()
+			eventually(t, func() bool { return e.Stats().Pipelines == 1 })
+			var all []*asking
+			for i := range 7 {
+				all = append(all, ask(t, shared(t, e), pathOf(i)))
+			}
+			x := shared(t, e)
+			(&asking{x: x, path: "/last"}).write(t)
+			for _, a := range all {
+				a.wantAnswer(t)
+			}
+			var got []byte
+			err := x.Fill()
+			for err == nil {
+				got = append(got, x.Buffered()...)
+				x.Discard(len(x.Buffered()))
+				err = x.Fill()
+			}
+			want := io.EOF
+			if e.TLS() && !announced {
+				want = io.ErrUnexpectedEOF
+			}
+			if err != want || !strings.HasSuffix(string(got), "body") {
+				t.Errorf("%q, %v, want %v", got, err, want)
+			}
+			x.Release(false)
+			eventually(t, func() bool { return e.Stats().Pipelines == 0 })
+		})
+	}
+}
+
+// eventually waits for what other goroutines do on real sockets.
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come to that")
+		}
+	}
+}
+
 // Real sockets, several processors: every request gets its own answer, whoever
 // waits in which way, and whoever leaves.
 func TestManyShareConnectionsOverSockets(t *testing.T) {
@@ -986,14 +1060,5 @@ func TestManyShareConnectionsOverSockets(t *testing.T) {
 	if answered.Load() < workers*100 {
 		t.Errorf("answered %d, alone %d, aborted %d", answered.Load(), alone.Load(), aborted.Load())
 	}
-	if n := e.Stats().PipelineInFlight; n != 0 {
-		// Discards may take a moment.
-		end := time.Now().Add(10 * time.Second)
-		for e.Stats().PipelineInFlight != 0 && time.Now().Before(end) {
-			time.Sleep(time.Millisecond)
-		}
-	}
-	if s := e.Stats(); s.PipelineInFlight != 0 || s.InFlight != 0 {
-		t.Errorf("%+v", s)
-	}
+	eventually(t, func() bool { s := e.Stats(); return s.PipelineInFlight == 0 && s.InFlight == 0 }) // discards may take a moment
 }
