@@ -167,7 +167,7 @@ func (c *conn) atEdge(fd uintptr) bool {
 // pool. It returns false if it is not there: somebody has taken it, or is about
 // to put it back.
 func (c *conn) leavePool(fd uintptr) bool {
-	if !c.endpoint.pool.remove(c) {
+	if !c.endpoint.pool.idle.remove(c) {
 		return false
 	}
 	c.endpoint.spoiled(peek(fd, &c.in.one))
@@ -190,7 +190,7 @@ func (c *conn) parkAttended(s uint32) bool {
 // reconsider is called by who has put a connection into the pool whose attendant
 // is not where he can see what arrives: he looks at once, or has ended.
 func (c *conn) reconsider() {
-	if !c.unhold() && c.state.Load()&gone != 0 && c.endpoint.pool.remove(c) {
+	if !c.unhold() && c.state.Load()&gone != 0 && c.endpoint.pool.idle.remove(c) {
 		c.endpoint.spoiled(lookClosed)
 		c.bury()
 	}
@@ -261,7 +261,7 @@ func (c *conn) unhold() bool {
 // leave says that the attendant has ended. err is why, if it was not asked to:
 // the poller cannot wait for the socket any more.
 func (c *conn) leave(err error) {
-	if c.state.Load()&(aborted|dead|leaving) == 0 && c.endpoint.pool.remove(c) {
+	if c.state.Load()&(aborted|dead|leaving) == 0 && c.endpoint.pool.idle.remove(c) {
 		c.endpoint.spoiled(lookClosed)
 		c.state.Or(dead | place)
 	}

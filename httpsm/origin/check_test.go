@@ -229,13 +229,13 @@ func settle(t *testing.T, e *Endpoint) {
 	t.Helper()
 	var w *watcher
 	for start := time.Now(); ; runtime.Gosched() {
-		e.pool.mu.Lock()
-		n := len(e.pool.idle)
-		attended := n > 0 && e.pool.idle[n-1].rc != nil
-		if n > 0 {
-			w = e.pool.idle[n-1].watcher
+		first := &e.pool.idle[0]
+		first.mu.Lock()
+		attended := false
+		if n := len(first.conns); n > 0 {
+			w, attended = first.conns[n-1].watcher, first.conns[n-1].rc != nil
 		}
-		e.pool.mu.Unlock()
+		first.mu.Unlock()
 		if !attended {
 			break
 		}

@@ -23,7 +23,7 @@ type conn struct {
 	r, w   int     // buf.b[r:w] is unread
 
 	// Of the pool.
-	pooled   bool // it is idle
+	shelf    atomic.Int32 // which it is on, from 1; 0: it is not idle
 	idleTick uint32
 	watcher  *watcher
 

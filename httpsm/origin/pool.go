@@ -3,8 +3,8 @@ package origin
 import (
 	"container/list"
 	"context"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,17 +14,23 @@ import (
 const idleTicks = 4
 
 // A pool keeps an endpoint's books: which connections are idle, how many exist,
-// who waits. It does no I/O but closing expired connections. Its mutex guards
-// everything and is held for a few instructions.
+// who waits. It does no I/O but closing expired connections.
+//
+// While all is calm a request that uses a kept connection touches only the
+// shelves. Whatever needs more has calm cleared first, and then looks at the
+// shelves; who puts a connection there looks at calm after that. So one of the
+// two sees the other.
 type pool struct {
-	mu       sync.Mutex
-	idle     []*conn // the one used last at the end
-	open     int     // connections that exist or are being made
-	quick    uint64  // exchanges begun without a look
+	idle shelves
+	calm atomic.Bool   // sweeping, and nothing else needs to know of a connection put back
+	tick atomic.Uint32 // sweeps so far
+
+	mu       sync.Mutex // of what follows; held for a few instructions
+	open     int        // connections that exist or are being made
 	waiting  list.List
 	shutdown bool
-	tick     uint32 // sweeps so far
-	sweeping bool   // the timer is armed
+	retired  bool // nothing is kept from now on
+	sweeping bool // the timer is armed
 	timer    *time.Timer
 
 	maxOpen int           // < 0: no limit
@@ -55,69 +61,71 @@ type taking struct {
 	victim *conn // with place: an idle connection that made room, to be closed
 }
 
+// calmLocked finds out whether all is calm.
+func (p *pool) calmLocked() {
+	p.calm.Store(p.sweeping && !p.shutdown && !p.retired && p.waiting.Len() == 0)
+}
+
 // take finds the caller a connection, or a place to make one, or a place in
 // the queue. With fresh, idle connections are not used.
 func (p *pool) take(fresh bool) taking {
+	if !fresh {
+		if c, _ := p.idle.take(anyConn); c != nil {
+			return taking{conn: c}
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.idle)
 	switch {
 	case p.shutdown:
 		return taking{closed: true}
-	case !fresh && n > 0:
-		return taking{conn: p.popLocked()}
 	case p.maxOpen < 0 || p.open < p.maxOpen:
 		p.open++
 		return taking{place: true}
-	case n > 0: // only with fresh: the place of the one unused longest
-		return taking{place: true, victim: p.shiftLocked(1)[0]}
+	}
+	p.calm.Store(false)
+	defer p.calmLocked()
+	if !fresh {
+		if c, _ := p.idle.take(anyConn); c != nil { // put back meanwhile
+			return taking{conn: c}
+		}
+	} else if c := p.oldest(); c != nil { // the place of one unused long
+		return taking{place: true, victim: c}
 	}
 	w := &waiter{fresh: fresh, ready: make(chan grant, 1)}
 	w.elem = p.waiting.PushBack(w)
 	return taking{waiter: w}
 }
 
-// takeAttended returns the connection used last if there is one and it has an
-// attendant, else nil. quiet: he has seen nothing, and the caller, who does not
-// want to be certain of that, uses it without a look; it is counted here.
-func (p *pool) takeAttended(certain bool) (c *conn, quiet bool) {
-	p.mu.Lock()
-	if n := len(p.idle); n > 0 && p.idle[n-1].rc != nil && !p.shutdown {
-		c = p.popLocked()
-		if quiet = !certain && c.state.Load()&(ready|gone) == 0; quiet {
-			p.quick++
-		}
+// oldest takes the connection unused longest, of the first shelf that has any.
+func (p *pool) oldest() *conn {
+	one := true
+	out := p.idle.takeOldest(func(*conn) bool { was := one; one = false; return was })
+	if len(out) == 0 {
+		return nil
 	}
-	p.mu.Unlock()
-	return c, quiet
-}
-
-// popLocked takes the connection used last; there is one.
-func (p *pool) popLocked() *conn {
-	n := len(p.idle) - 1
-	c := p.idle[n]
-	p.idle[n] = nil
-	p.idle = p.idle[:n]
-	c.pooled = false
-	return c
-}
-
-// remove takes c out, whose place stays taken; false: it is not idle.
-func (p *pool) remove(c *conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !c.pooled {
-		return false
-	}
-	i := slices.Index(p.idle, c)
-	p.idle = slices.Delete(p.idle, i, i+1)
-	c.pooled = false
-	return true
+	return out[0]
 }
 
 // put keeps c, or hands it to the request that has waited longest. It returns
 // false if the connection cannot be kept: the caller closes it and calls drop.
 func (p *pool) put(c *conn) bool {
+	if !p.calm.Load() {
+		return p.settle(c)
+	}
+	if p.idle.len() >= p.maxIdle {
+		return false
+	}
+	c.idleTick = p.tick.Load()
+	p.idle.put(c)
+	if p.calm.Load() || !p.idle.remove(c) {
+		return true
+	}
+	return p.settle(c)
+}
+
+// settle is put, when there is more to do.
+func (p *pool) settle(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.shutdown {
@@ -129,18 +137,20 @@ func (p *pool) put(c *conn) bool {
 			return false // drop passes the place on
 		}
 		p.waiting.Remove(front)
+		p.calmLocked()
 		w.ready <- grant{conn: c}
 		return true
 	}
-	if len(p.idle) >= p.maxIdle || p.period <= 0 {
+	if p.retired || p.idle.len() >= p.maxIdle || p.period <= 0 {
 		return false
 	}
-	c.idleTick, c.pooled = p.tick, true
-	p.idle = append(p.idle, c)
+	c.idleTick = p.tick.Load()
+	p.idle.put(c)
 	if !p.sweeping {
 		p.sweeping = true
 		p.armLocked()
 	}
+	p.calmLocked()
 	return true
 }
 
@@ -157,6 +167,7 @@ func (p *pool) dropLocked(n int) {
 		p.open++
 		p.waiting.Remove(p.waiting.Front()).(*waiter).ready <- grant{}
 	}
+	p.calmLocked()
 }
 
 // wait waits for w's turn, at most d (d <= 0: until ctx ends).
@@ -183,20 +194,9 @@ func (p *pool) wait(ctx context.Context, w *waiter, d time.Duration) (grant, err
 		return g, nil
 	default:
 		p.waiting.Remove(w.elem)
+		p.calmLocked()
 		return grant{}, err
 	}
-}
-
-// shiftLocked removes the n connections unused longest.
-func (p *pool) shiftLocked(n int) []*conn {
-	out := append([]*conn(nil), p.idle[:n]...)
-	for _, c := range out {
-		c.pooled = false
-	}
-	rest := copy(p.idle, p.idle[n:])
-	clear(p.idle[rest:])
-	p.idle = p.idle[:rest]
-	return out
 }
 
 func (p *pool) armLocked() {
@@ -215,36 +215,34 @@ func (p *pool) sweep() {
 		p.mu.Unlock()
 		return
 	}
-	p.tick++
-	n := 0
-	for n < len(p.idle) && p.tick-p.idle[n].idleTick >= idleTicks {
-		n++
-	}
-	expired := p.shiftLocked(n)
-	p.dropLocked(n)
-	if p.sweeping = len(p.idle) > 0; p.sweeping {
+	p.sweeping = false
+	p.calm.Store(false)
+	now := p.tick.Add(1)
+	expired := p.idle.takeOldest(func(c *conn) bool { return now-c.idleTick >= idleTicks })
+	p.dropLocked(len(expired))
+	if p.sweeping = p.idle.len() > 0; p.sweeping {
 		p.armLocked()
 	}
+	p.calmLocked()
 	p.mu.Unlock()
 	closeIdle(expired)
 }
 
-// flush closes what is idle now.
-func (p *pool) flush() {
-	p.mu.Lock()
-	n := len(p.idle)
-	flushed := p.shiftLocked(n)
-	p.dropLocked(n)
-	p.mu.Unlock()
-	closeIdle(flushed)
+// flushLocked takes what is idle now out of the books; the caller closes it.
+func (p *pool) flushLocked() []*conn {
+	p.calm.Store(false)
+	flushed := p.idle.takeOldest(func(*conn) bool { return true })
+	p.dropLocked(len(flushed))
+	return flushed
 }
 
 // retire makes the pool keep nothing from now on; it can still be used.
 func (p *pool) retire() {
 	p.mu.Lock()
-	p.maxIdle = 0
+	p.retired = true
+	flushed := p.flushLocked()
 	p.mu.Unlock()
-	p.flush()
+	closeIdle(flushed)
 }
 
 // shut closes what is idle and fails who waits, now and from now on.
@@ -257,14 +255,18 @@ func (p *pool) shut() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	flushed := p.flushLocked()
 	p.mu.Unlock()
-	p.flush()
+	closeIdle(flushed)
 }
 
-func (p *pool) counts() (active, idle, waiting int, quick uint64) {
+// counts is a snapshot; connections that come and go meanwhile may be counted as
+// either.
+func (p *pool) counts() (active, idle, waiting int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.open - len(p.idle), len(p.idle), p.waiting.Len(), p.quick
+	idle = min(p.idle.len(), p.open)
+	return p.open - idle, idle, p.waiting.Len()
 }
 
 func closeIdle(conns []*conn) {

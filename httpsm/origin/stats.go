@@ -68,8 +68,8 @@ func (g *Group) Stats() []EndpointStats {
 
 // Stats returns a snapshot of the endpoint's counters.
 func (e *Endpoint) Stats() EndpointStats {
-	active, idle, waiting, quick := e.pool.counts()
-	reused := e.counters.reused.Load() + quick
+	active, idle, waiting := e.pool.counts()
+	reused := e.counters.reused.Load() + e.pool.idle.quick()
 	s := EndpointStats{
 		Endpoint:       e.cfg.Addr,
 		Active:         active,

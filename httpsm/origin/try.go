@@ -14,9 +14,12 @@ import (
 // certain is for a request that cannot be sent again: it has the connection
 // looked at for an end or bytes that nobody has noticed yet, as Get does.
 func (e *Endpoint) TryGet(certain bool) Awaitable {
-	certain = certain || e.load.Load() < fewInFlight
+	what := quickConn
+	if certain || e.load.Load() < fewInFlight {
+		what = attendedConn
+	}
 	for {
-		c, quiet := e.pool.takeAttended(certain)
+		c, quiet := e.pool.idle.take(what)
 		switch {
 		case c == nil:
 			return nil
