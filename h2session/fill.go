@@ -13,8 +13,9 @@ const (
 	// cost small beside that of the bytes, little enough that control frames
 	// do not wait long.
 	batchSize = 64 << 10
-	// sliceSize is how much of one stream goes in a turn.
-	sliceSize = 16 << 10
+	// sliceSize is how much of one stream goes in a turn: with its frame header
+	// it fills a TLS record, and a batch of them ends with a full one.
+	sliceSize = 16<<10 - frameHeaderLen
 )
 
 // wake puts a stream into the ready list because its response may have something
