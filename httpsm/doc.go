@@ -15,9 +15,13 @@
 //
 // with the side exits replyLocally (the gateway answers) and abort (nobody
 // does). In exchange the two directions have small states of their own. What
-// follows from what is decided in decide.go, without I/O; run.go does it. Each
-// transaction has one goroutine, and one more while a request body that was not
-// already there is forwarded; the first always waits for the second.
+// follows from what is decided in decide.go, without I/O; run.go does it.
+//
+// A transaction runs on one goroutine at a time: where it has nothing to wait for
+// but its origin's answer, on those of the session and of the origin connection
+// (inline.go), otherwise on one of its own, which is reused (worker.go). One more
+// forwards a request body that was not already there; the first always waits for
+// the second.
 //
 // Hooks ([Hooks]) look at and change a transaction at nine points; docs/hooks.md
 // has the diagram. A [Record] says what became of it.
