@@ -38,14 +38,33 @@ func (s *Session) watchWaits() {
 	for c := s.conn; c != nil; {
 		switch w := c.(type) {
 		case interface{ OnWait(func()) bool }:
-			s.begins.told = w.OnWait(s.beginAll)
-			return
+			s.begins.told = w.OnWait(s.waits)
+			c = nil
 		case interface{ NetConn() net.Conn }:
 			c = w.NetConn()
 		default:
-			return
+			c = nil
 		}
 	}
+	if !s.begins.told {
+		s.greet()
+	}
+}
+
+// waits is called when the read loop is about to wait.
+func (s *Session) waits() {
+	s.beginAll()
+	if !s.greeted {
+		s.greet()
+	}
+}
+
+// greet has our SETTINGS written if they have not been. A client's own are mostly
+// there by the time the session begins: the acknowledgement then goes with ours.
+func (s *Session) greet() {
+	s.greeted = true
+	s.lock()
+	s.unlock()
 }
 
 // canWait reports whether the request that st has been opened for may be worth

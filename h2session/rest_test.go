@@ -184,7 +184,7 @@ func TestOverASocketARestingSessionIsOneGoroutine(t *testing.T) {
 	}
 	before := runtime.NumGoroutine()
 	record := make(chan *pitag.SessionRecord, 1)
-	srv.StartSession(server, &pitag.Session{Identity: testIdentity}, func(r *pitag.SessionRecord) { record <- r })
+	go srv.ServeUntilRest(server, &pitag.Session{Identity: testIdentity}, func(r *pitag.SessionRecord) { record <- r })
 	cl := testkit.NewClient(t, client)
 	cl.Handshake()
 	for id := uint32(1); id < 4; id += 2 {

@@ -71,20 +71,23 @@ func (s *Server) ServeSession(ctx context.Context, conn net.Conn, sess *pitag.Se
 	ss := s.begin(conn, sess, func(r *pitag.SessionRecord) { over <- r })
 	stop := context.AfterFunc(ctx, func() { ss.abort(pitag.CauseDrain) })
 	defer stop()
+	ss.serve(false)
 	return <-over
 }
 
-// StartSession serves conn as ServeSession does, without waiting for its end: it
-// calls over then, from another goroutine. It saves the goroutine that would
-// wait, which is much of what an idle session costs.
-func (s *Server) StartSession(conn net.Conn, sess *pitag.Session, over func(*pitag.SessionRecord)) {
-	s.begin(conn, sess, over)
+// ServeUntilRest serves conn as ServeSession does, but returns when the session
+// rests for the first time, if that comes before its end; over is called at the
+// end in either case. It saves the goroutine that would wait for the end, which
+// is much of what an idle session costs.
+func (s *Server) ServeUntilRest(conn net.Conn, sess *pitag.Session, over func(*pitag.SessionRecord)) {
+	s.begin(conn, sess, over).serve(false)
 }
 
 func (s *Server) begin(conn net.Conn, sess *pitag.Session, over func(*pitag.SessionRecord)) *Session {
 	ss := newSession(s, conn, sess)
+	ss.over = over
+	ss.loop = writeIdle
 	s.add(ss)
-	ss.start(over)
 	return ss
 }
 

@@ -33,6 +33,7 @@ type Session struct {
 	*scratch         // nil at rest
 	opened   *stream // connected, which the machine is still to be told; nil: none
 	begins   beginnings
+	greeted  bool
 	taken    [2]uint64 // DATA and HEADERS frames that were not counted yet, by type
 
 	// The write loop's.
@@ -55,7 +56,7 @@ type Session struct {
 	asleep  bool // the write loop waits
 	dead    bool // the connection is of no use any more
 
-	over func(*pitag.SessionRecord) // called when all has ended
+	over func(*pitag.SessionRecord)
 }
 
 func newSession(srv *Server, conn net.Conn, sess *pitag.Session) *Session {
@@ -112,18 +113,9 @@ func (s *Session) unlock() {
 	}
 }
 
-// start serves the connection, in goroutines of its own: over is called at the
-// end of everything that belongs to it, both loops and all virtual connections.
-func (s *Session) start(over func(*pitag.SessionRecord)) {
-	s.over = over
-	s.lock()
-	s.loop = writeIdle
-	s.unlock() // our SETTINGS are waiting
-	go s.serve(false)
-}
-
 // serve runs the read loop until the session rests, when a new goroutine takes
-// its place, or to the end.
+// its place, or to the end of everything that belongs to the session, both loops
+// and all virtual connections: then it calls over.
 func (s *Session) serve(rested bool) {
 	if rested {
 		if f := s.cfg.OnRest; f != nil {

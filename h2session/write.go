@@ -43,6 +43,11 @@ func (s *Session) wakeWriter() {
 	case writeRuns:
 		s.writer.Signal()
 	case writeIdle:
+		if s.dead {
+			s.loop = writeEnded
+			s.settled.Broadcast()
+			return
+		}
 		s.loop = writeRuns
 		s.inbox.unattended.Store(false)
 		go s.writeLoop()
@@ -108,7 +113,7 @@ func (s *Session) awaitWork() work {
 		case s.dead:
 			return workDead
 		case s.m.wantsWrite():
-			s.gathers = len(s.m.streams) > 1 || s.m.phase == handshaking
+			s.gathers = len(s.m.streams) > 1
 			return workSome
 		case s.m.phase == closing:
 			return workOver

@@ -74,7 +74,7 @@ func connect(tb testing.TB, g *Gateway, tcp bool) (net.Conn, <-chan struct{}) {
 		return c, done
 	}
 	client, server := leanPipe()
-	g.ServeConn(server, &frontend.Info{Listener: ListenerTLS, Protocol: frontend.ProtoH2, Accepted: time.Now(),
+	go g.ServeConn(server, &frontend.Info{Listener: ListenerTLS, Protocol: frontend.ProtoH2, Accepted: time.Now(),
 		Client: netip.MustParseAddrPort("192.0.2.1:40001"), Local: netip.MustParseAddrPort("192.0.2.2:443")}, func() { close(done) })
 	return client, done
 }

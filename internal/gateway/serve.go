@@ -35,8 +35,8 @@ func (g *Gateway) ServeConn(conn net.Conn, info *frontend.Info, done func()) {
 }
 
 // serve runs the protocol; over is called at its end. The record is nil when
-// that is in goroutines of its own, as with HTTP/2, which then call over. A
-// panic that nothing below has recovered ends this connection and no other.
+// that is done already or will be by others, as with HTTP/2. A panic that nothing
+// below has recovered ends this connection and no other.
 func (g *Gateway) serve(conn net.Conn, s *pitag.Session, over func(*pitag.SessionRecord)) (rec *pitag.SessionRecord) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -49,10 +49,10 @@ func (g *Gateway) serve(conn net.Conn, s *pitag.Session, over func(*pitag.Sessio
 	}()
 	switch s.Identity.Tag {
 	case pitag.TagH2:
-		g.h2.StartSession(conn, s, over)
+		g.h2.ServeUntilRest(conn, s, over)
 		return nil
 	case pitag.TagH2C:
-		g.h2c.StartSession(conn, s, over)
+		g.h2c.ServeUntilRest(conn, s, over)
 		return nil
 	}
 	return g.serveHTTP1(conn, s)
