@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/h2gw/h2gw/internal/h1"
 )
 
 // BenchmarkTranslateRequest is a field section from HPACK to HTTP/1.1 text, all
@@ -83,4 +85,50 @@ func BenchmarkReadFrames(b *testing.B) {
 			f.release()
 		})
 	}
+}
+
+// BenchmarkPull turns a response as an origin's server writes it into frames,
+// with one field that is new each time.
+func BenchmarkPull(b *testing.B) {
+	for _, size := range []int{100, 10 << 10} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			text := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 23 Nov 2026 08:07:39 GMT\r\n"+
+				"Content-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\nETag: \"65a1b2c3-0000\"\r\nVia: 1.1 h2gw\r\n\r\n", size)
+			tag := text[bytes.Index(text, []byte("-0000\"")):][1:5]
+			text = append(text, make([]byte, size)...)
+			w := puller{enc: newBlockEncoder(), frameSize: minFrameSize}
+			body, src := new(h1.BodyReader), new(textSource)
+			var out []byte
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				for at := range tag {
+					tag[at] = "0123456789abcdef"[i>>(4*at)&15]
+				}
+				src.text = text
+				r := response{src: src, body: body}
+				var p pulled
+				if out, p = w.pull(&r, 1, out[:0], minFrameSize); !p.end {
+					b.Fatalf("%+v", p)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkInbox posts what 32 streams have to tell, and hears it in one round.
+func BenchmarkInbox(b *testing.B) {
+	var in inbox
+	streams := make([]stream, 32)
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range streams {
+			in.put(&streams[i], postedReadable)
+		}
+		for st := in.take(); st != nil; {
+			next := st.below
+			st.posted.Store(0)
+			st = next
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(streams)), "ns/post")
 }

@@ -152,6 +152,36 @@ func BenchmarkTransaction(b *testing.B) {
 	}
 }
 
+// BenchmarkTransactionAtOnce is what a gateway does with a short request: the
+// connection is opened with the request in it, the response is written with the
+// end before Open returns, and read with the close.
+func BenchmarkTransactionAtOnce(b *testing.B) {
+	request, response := make([]byte, 256), make([]byte, 256)
+	const atTheEnd = vconn.OnPeerClosed | vconn.OnPeerReset | vconn.OnClosed
+	c := vconn.NewConnector(vconn.AcceptorFunc(func(p *vconn.Conn) {
+		p.Observe(unmoved{}, atTheEnd)
+		view, _ := p.Peek()
+		p.Discard(len(view))
+		p.TryWriteClose(response)
+	}))
+	o := vconn.Options{
+		Identity: pitag.Identity{Tag: "h2", ID: 1}, Observer: unmoved{}, Events: vconn.OnReadable | vconn.OnClosed,
+		Head: request, Ended: true,
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		a, err := c.Open(o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		view, err := a.Peek()
+		if len(view) != len(response) || err != nil {
+			b.Fatal(len(view), err)
+		}
+		a.CloseAfter(len(view))
+	}
+}
+
 func serveOnce(c net.Conn, buf []byte) {
 	if _, err := io.ReadFull(c, buf); err == nil {
 		c.Write(buf)
