@@ -22,6 +22,13 @@
 // malformed line is refused as soon as it is seen, without waiting for the end of
 // its head, and the verdict never depends on how the bytes were split.
 //
+// # Names
+//
+// The names in common use have a number ([Name]), found once for each line; a field
+// section keeps a set of those it has. So whoever forwards a message, and has to drop
+// or add a dozen fields that are mostly not there, asks by one test each, and what it
+// keeps is written as it was read, in one piece.
+//
 // # Memory
 //
 // A head owns one buffer and a list of offsets into it. Reset keeps both, so that

@@ -234,9 +234,14 @@ func (n Name) ForbiddenInTrailers() bool { return nameList[n].rules&noTrailer !=
 // A NameSet is a set of Names. Those from 64 on, and NameOther, are one member.
 type NameSet uint64
 
-// SetOf returns the set of some of the constants of this package.
+// SetOf returns the set of some of the constants of this package but NameOther. It
+// panics for others: as the one member that they share they would stand for each
+// other.
 func SetOf(list ...Name) (s NameSet) {
 	for _, n := range list {
+		if !n.tracked() {
+			panic("h1: SetOf wants constants: " + n.String())
+		}
 		s |= n.set()
 	}
 	return s

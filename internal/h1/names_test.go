@@ -94,3 +94,19 @@ func TestRulesOfNames(t *testing.T) {
 		t.Errorf("%d tracked names, a NameSet holds 63", lastTracked-1)
 	}
 }
+
+func TestASetHoldsOnlyWhatItTellsApart(t *testing.T) {
+	if s := SetOf(NameHost, NameVia); s != NameHost.set()|NameVia.set() || SetOf() != 0 {
+		t.Errorf("the set is %b", s)
+	}
+	for _, n := range []Name{NameOther, NameOf([]byte("etag"))} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%q in a set stands for all names without a constant", n)
+				}
+			}()
+			SetOf(n)
+		}()
+	}
+}
