@@ -30,7 +30,7 @@ type pair struct {
 	session  *pitag.Session
 	request  Request
 	txn      uint64
-	counters *tagCounters
+	counters *counters
 	notes    *Notes // nil: none are kept
 	stream   uint32
 

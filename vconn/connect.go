@@ -151,7 +151,7 @@ func (c *Connector) Prepare(o *Options) (*Conn, error) {
 	if p.session == nil {
 		p.session = c.session
 	}
-	p.counters = c.countersFor(o.Identity.Tag)
+	p.counters = c.countersFor(o.Identity.Tag).place(o.Identity.ID)
 	p.counters.opened.Add(1)
 	p.begin(o)
 	return &p.ends[active], nil

@@ -171,3 +171,27 @@ func TestStatsOfALongConnectionAreNotHeldBack(t *testing.T) {
 	p.Close()
 	wantEqual(t, "BytesIn", c.Stats()[0].BytesIn, total)
 }
+
+// Whatever session a connection belongs to, it is counted.
+func TestStatsAreOfAllSessions(t *testing.T) {
+	var p *vconn.Conn
+	c := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { p = c }))
+	for id := range uint64(100) {
+		a, err := c.ConnectWithPluginID(origin, "h2", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, a, "req")
+		write(t, p, "response")
+		a.Close()
+		if id%2 == 0 {
+			defer p.Close()
+		} else {
+			p.Close()
+		}
+	}
+	want := vconn.TagStats{Tag: "h2", Opened: 100, Closed: 50, BytesIn: 150, BytesOut: 400}
+	if got := c.Stats(); len(got) != 1 || got[0] != want {
+		t.Errorf("Stats = %+v\nwant %+v", got, want)
+	}
+}

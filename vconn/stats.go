@@ -24,10 +24,36 @@ type TagStats struct {
 // shared counters: most connections do so once, when they close.
 const countEvery = 256 << 10
 
+// tagCounters are the counters of one tag, in several places: the connections of
+// a session count in one of them, so that sessions on different processors share
+// no cache line.
 type tagCounters struct {
-	tag               string
+	tag    string
+	places [16]counters
+}
+
+type counters struct {
 	opened, closed    atomic.Uint64
 	bytesIn, bytesOut atomic.Uint64
+	_                 [32]byte // to a cache line
+}
+
+// place returns where connections with an identity's id count.
+func (t *tagCounters) place(id uint64) *counters { return &t.places[id%uint64(len(t.places))] }
+
+func (t *tagCounters) sum() TagStats {
+	s := TagStats{Tag: t.tag}
+	// Closed is read first: it never shows more than Opened.
+	for i := range t.places {
+		s.Closed += t.places[i].closed.Load()
+	}
+	for i := range t.places {
+		c := &t.places[i]
+		s.Opened += c.opened.Load()
+		s.BytesIn += c.bytesIn.Load()
+		s.BytesOut += c.bytesOut.Load()
+	}
+	return s
 }
 
 // A registry holds the counters of every tag a family of Connectors has used.
@@ -70,12 +96,7 @@ func (c *Connector) Stats() []TagStats {
 	}
 	var all []TagStats
 	c.stats.tags.Range(func(_, v any) bool {
-		t := v.(*tagCounters)
-		// Closed is read first: it never shows more than Opened.
-		s := TagStats{Tag: t.tag, Closed: t.closed.Load()}
-		s.Opened = t.opened.Load()
-		s.BytesIn, s.BytesOut = t.bytesIn.Load(), t.bytesOut.Load()
-		all = append(all, s)
+		all = append(all, v.(*tagCounters).sum())
 		return true
 	})
 	slices.SortFunc(all, func(a, b TagStats) int { return strings.Compare(a.Tag, b.Tag) })
