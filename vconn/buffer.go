@@ -5,7 +5,7 @@ import "sync"
 // Chunk sizes. A request or response head fits the first; one DATA frame of the
 // default size the third; the last is what bulk writers use, and large enough
 // that the cost of a chunk disappears behind its copies.
-var classSizes = [...]int{1 << 10, 4 << 10, 16 << 10, 32 << 10}
+var classSizes = [...]int{smallSize, 4 << 10, 16 << 10, 32 << 10}
 
 var classPools [len(classSizes)]sync.Pool
 
@@ -23,6 +23,15 @@ type chunk struct {
 	spent bool // the meter was told of it
 }
 
+// A smallChunk is a chunk of the first class with its bytes behind it, 1 KiB in
+// all: who looks at the one has the first of the others at hand.
+type smallChunk struct {
+	chunk
+	bytes [smallSize]byte
+}
+
+const smallSize = 960
+
 // takeChunk returns an empty chunk that holds want bytes, or the largest there
 // is.
 func takeChunk(want int) *chunk {
@@ -35,6 +44,11 @@ func takeChunk(want int) *chunk {
 	}
 	if k, ok := classPools[class].Get().(*chunk); ok {
 		return k
+	}
+	if class == 0 {
+		k := new(smallChunk)
+		k.b = k.bytes[:]
+		return &k.chunk
 	}
 	return &chunk{b: make([]byte, classSizes[class]), class: uint8(class)}
 }

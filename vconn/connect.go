@@ -70,8 +70,8 @@ type Options struct {
 
 // A Meter counts the memory that connections take for buffering. Buffered is
 // told of every chunk taken (n > 0) and given back (n < 0), with a lock held: it
-// must not block, nor call into the connection. The first KiB of each direction
-// is not told of: take it for a part of what a connection costs.
+// must not block, nor call into the connection. The first small chunk of each
+// direction, a KiB, is not told of: take it for a part of what a connection costs.
 type Meter interface{ Buffered(n int) }
 
 // A Request is a request in the words of a log. It may be empty in parts, and
