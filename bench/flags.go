@@ -59,7 +59,7 @@ func parseFlags(args []string, usage io.Writer) (options, error) {
 	fs.StringVar(&o.profiles, "profiles", "", "instead of measuring: write processor, mutex and block profiles of h2gw under -workloads (small) into this folder, and print their heads")
 	fs.StringVar(&o.pgo, "pgo", "", "instead of measuring: write a processor profile of h2gw under -workloads ("+pgoWorkloads+") into this file, for go build -pgo")
 	fs.IntVar(&o.rounds, "rounds", 0, "how often each workload is run on each gateway (3; 1 with -quick)")
-	fs.DurationVar(&o.timing.Window, "window", 0, "how long a run is measured (2.5s; 750ms with -quick)")
+	fs.DurationVar(&o.timing.Window, "window", 0, "how long a run is measured (2.5s; 750ms with -quick), or a profile taken (8s)")
 	fs.StringVar(&workloads, "workloads", "", "comma-separated, of: "+strings.Join(chooseable(load.Workloads()), " ")+" (all; with -quick without resumed); with -scale of: "+strings.Join(chooseable(load.Scale()), " "))
 	fs.StringVar(&gateways, "gateways", "", "comma-separated, of: "+strings.Join(gatewayNames(), " ")+" (all that are installed)")
 	fs.StringVar(&idle, "idle", "", "numbers of idle connections, comma-separated, each measured on its own (2000; 500 with -quick)")
@@ -113,6 +113,9 @@ func (o *options) defaults() {
 	}
 	if o.rounds == 0 {
 		o.rounds = rounds
+	}
+	if o.profiled() && o.timing.Window == 0 {
+		o.timing.Window = profileFor
 	}
 	if o.timing.Window == 0 {
 		o.timing.Window = window

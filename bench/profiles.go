@@ -12,9 +12,9 @@ import (
 	"github.com/h2gw/h2gw/bench/profile"
 )
 
-// profileFor is how long each profile is taken, in seconds; the load goes on a
-// little longer.
-const profileFor = 8
+// profileFor is how long each profile is taken unless -window says otherwise; the
+// load goes on a little longer.
+const profileFor = 8 * time.Second
 
 // takeProfiles runs workloads against h2gw and takes profiles of it meanwhile:
 // with -profiles of the processor, of locks and of waiting, each in a run of its
@@ -56,7 +56,8 @@ func takeProfiles(ctx context.Context, f *field, r *runner, o options, out, prog
 
 // profiled takes one profile under one load, without what names this machine.
 func (r *runner) profiled(ctx context.Context, w load.Workload, g *gateway, kind string) ([]byte, error) {
-	t := load.Timing{WarmUp: r.timing.WarmUp, Window: (profileFor + 1) * time.Second}
+	seconds := max(1, int(r.timing.Window.Seconds()))
+	t := load.Timing{WarmUp: r.timing.WarmUp, Window: time.Duration(seconds+1) * time.Second}
 	run, err := r.h2load.Start(ctx, w, t, g.proc.Addr)
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func (r *runner) profiled(ctx context.Context, w load.Workload, g *gateway, kind
 	if w.Kind != load.NewConn {
 		pause(ctx, w.Warm(t))
 	}
-	data, err := profile.Fetch(ctx, g.admin, kind, profileFor)
+	data, err := profile.Fetch(ctx, g.admin, kind, seconds)
 	sum, waitErr := run.Wait()
 	switch {
 	case err != nil:
@@ -89,7 +90,7 @@ func writePGO(ctx context.Context, files []string, to string, out io.Writer) err
 	if err := os.WriteFile(to, merged, 0o644); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s: %d KiB, from %d profiles of %d s\n", to, len(merged)>>10, len(files), profileFor)
+	fmt.Fprintf(out, "%s: %d KiB, from %d profiles\n", to, len(merged)>>10, len(files))
 	return nil
 }
 
