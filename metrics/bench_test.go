@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/h2gw/h2gw/h2session"
+	"github.com/h2gw/h2gw/httpsm"
 	"github.com/h2gw/h2gw/pitag"
 )
 
@@ -38,6 +39,25 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Record(r)
+	}
+}
+
+// Four endpoints in turn, and now and then another status.
+func BenchmarkRecordMixed(b *testing.B) {
+	m, _ := setup(b)
+	var mix []*httpsm.Record
+	origins := [...]string{"10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080", "10.0.0.4:8080"}
+	for i := range 16 {
+		r := record(session(pitag.TagH2, 1), "GET", 200, "completed")
+		r.Origin = origins[i%4]
+		if i > 12 {
+			r.Status, r.OriginStatus = 304, 304
+		}
+		mix = append(mix, r)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		m.Record(mix[i%len(mix)])
 	}
 }
 

@@ -3,6 +3,7 @@ package metrics
 import (
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/h2gw/h2gw/httpsm"
 )
@@ -36,7 +37,7 @@ type tallyShard struct {
 	mu      sync.Mutex
 	protos  [numProtos]*protoTally // nil: none yet
 	answers map[answer]*uint64
-	recent  [8]kind
+	recent  [16]kind
 	_       [64]byte // keeps two locks off one cache line
 }
 
@@ -69,6 +70,14 @@ type kind struct {
 	of                          *protoTally
 }
 
+// slot is where kinds like k are remembered. Addresses of origins look alike, but each
+// endpoint has its text at another place, which is good enough for this.
+func (k *kind) slot() int {
+	at := uintptr(unsafe.Pointer(unsafe.StringData(k.origin)))
+	h := uint32(at>>4) ^ uint32(k.status)<<8 ^ uint32(k.method)<<4 ^ uint32(len(k.outcome))
+	return int(h * 0x9e3779b1 >> 28)
+}
+
 func newTally() *tally {
 	t := &tally{
 		created:  time.Now(),
@@ -94,7 +103,7 @@ func newTally() *tally {
 func (t *tally) count(id uint64, k *kind, times *[2]time.Duration) {
 	s := &t.shards[id%tallyShards]
 	s.mu.Lock()
-	r := &s.recent[uint(k.status+k.method+len(k.outcome)+len(k.origin))%uint(len(s.recent))]
+	r := &s.recent[k.slot()]
 	if r.of == nil || r.proto != k.proto || r.method != k.method || r.status != k.status || r.originStatus != k.originStatus ||
 		r.outcome != k.outcome || r.group != k.group || r.origin != k.origin {
 		t.bind(s, k)
