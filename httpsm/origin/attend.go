@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A connection of its own goroutine: how one read and one write serve a request.
+// How one read and one write serve a request.
 //
 // A kept-alive plain TCP connection has an attendant: a goroutine that is in one
 // RawConn.Read call from the first exchange to the last. That call waits in the
@@ -55,17 +55,16 @@ import (
 
 // Bits of a conn's state.
 const (
-	inUse    uint32 = 1 << iota // an exchange: begin to Release
-	aborted                     // Abort was called
-	attended                    // there is an attendant
-	awaited                     // waiter is to be resumed
-	ready                       // something may be there to be read
-	behind                      // an end may be right behind what was received for this exchange
-	holding                     // the attendant waits for a token from hold
-	dead                        // to be closed, nobody uses it
-	place                       // ... and its place in the pool given back then
-	leaving                     // the attendant is to end without closing: a tunnel
-	gone                        // the attendant has ended
+	inUse   uint32 = 1 << iota // an exchange: begin to Release
+	aborted                    // Abort was called
+	awaited                    // waiter is to be resumed
+	ready                      // something may be there to be read
+	behind                     // an end may be right behind what was received for this exchange
+	holding                    // the attendant waits for a token from hold
+	dead                       // to be closed, nobody uses it
+	place                      // ... and its place in the pool given back then
+	leaving                    // the attendant is to end without closing: a tunnel
+	gone                       // the attendant has ended
 )
 
 // An attendance is what a conn has for its attendant.

@@ -10,7 +10,8 @@ type Resumer interface {
 	//
 	// From the call on the exchange is the callee's again: it calls Release,
 	// or Await again, or has another goroutine go on with the blocking
-	// methods, before or after Resume returns. A panic ends the process.
+	// methods (NetConn is one), before or after Resume returns. A panic ends
+	// the process.
 	Resume()
 }
 
@@ -26,7 +27,8 @@ type Awaitable interface {
 	// Await has r.Resume called when there is something to see. Until then
 	// the caller may use nothing of the exchange but Abort and the deadlines.
 	// r may be resumed before Await returns. It returns false, and has done
-	// nothing, where the connection cannot be waited for in this way: then
+	// nothing, where the connection cannot be waited for in this way, or there
+	// is nothing to wait for (it was aborted, the deadline has passed): then
 	// Fill is to be called.
 	Await(r Resumer) bool
 }

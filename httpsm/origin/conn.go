@@ -235,7 +235,7 @@ func (c *conn) Release(reusable bool) {
 		c.buf, c.r, c.w = nil, 0, 0
 	}
 	c.filled = false
-	s := c.state.And(^(inUse | behind))
+	s := c.state.And(^(inUse | behind | awaited))
 	if s&inUse == 0 {
 		panic("origin: exchange released twice")
 	}

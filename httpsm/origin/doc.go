@@ -12,20 +12,26 @@
 // # Kept-alive connections
 //
 // The connection used last is reused first: few connections stay warm and the
-// rest time out. An idle connection holds no buffer and no timer. Before it is
-// used again it is looked at once, without waiting: one that the origin closed,
-// or on which bytes arrived that nobody asked for, is closed and counted, and
-// the next one is tried. Bytes on an idle connection would otherwise be read as
-// the response to the next request (RFC 9112, section 9.2; section 11.2 on
-// response splitting).
+// rest time out. An idle connection holds no buffer. One that the origin closes,
+// or on which bytes arrive that nobody asked for, is closed and counted: bytes on
+// an idle connection would otherwise be read as the response to the next request
+// (RFC 9112, section 9.2; section 11.2 on response splitting).
+//
+// A plain TCP connection has a goroutine, its attendant, who notices that when it
+// happens, and can be waited for without a goroutine of one's own ([Awaitable],
+// [Endpoint.TryGet]); attend.go has the whole story. Others, and on systems other
+// than Linux all of them, are looked at once before they are used again, without
+// waiting; see check.go.
 //
 // # Ownership
 //
-//   - the idle stack, the count of open connections and the queue of waiting
-//     requests: pool.mu;
+//   - the count of open connections and the queue of waiting requests: pool.mu;
+//     the idle ones: the shelf that each is on;
 //   - a connection's read buffer and framing position: the one goroutine that
-//     reads the exchange;
-//   - a connection as a whole: whoever took it from the pool, until Release;
+//     reads the exchange; the attendant, or the timer of the read deadline, from
+//     Await to Resume;
+//   - a connection as a whole: whoever took it from the pool, until Release; its
+//     attendant closes it;
 //   - counters: atomics.
 //
 // Nothing here blocks while a lock is held.
