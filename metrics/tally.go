@@ -37,7 +37,7 @@ type tallyShard struct {
 	mu      sync.Mutex
 	protos  [numProtos]*protoTally // nil: none yet
 	answers map[answer]*uint64
-	recent  [16]kind
+	recent  [recentSets][2]kind
 	_       [64]byte // keeps two locks off one cache line
 }
 
@@ -70,14 +70,6 @@ type kind struct {
 	of                          *protoTally
 }
 
-// slot is where kinds like k are remembered. Addresses of origins look alike, but each
-// endpoint has its text at another place, which is good enough for this.
-func (k *kind) slot() int {
-	at := uintptr(unsafe.Pointer(unsafe.StringData(k.origin)))
-	h := uint32(at>>4) ^ uint32(k.status)<<8 ^ uint32(k.method)<<4 ^ uint32(len(k.outcome))
-	return int(h * 0x9e3779b1 >> 28)
-}
-
 func newTally() *tally {
 	t := &tally{
 		created:  time.Now(),
@@ -103,12 +95,7 @@ func newTally() *tally {
 func (t *tally) count(id uint64, k *kind, times *[2]time.Duration) {
 	s := &t.shards[id%tallyShards]
 	s.mu.Lock()
-	r := &s.recent[k.slot()]
-	if r.of == nil || r.proto != k.proto || r.method != k.method || r.status != k.status || r.originStatus != k.originStatus ||
-		r.outcome != k.outcome || r.group != k.group || r.origin != k.origin {
-		t.bind(s, k)
-		*r = *k
-	}
+	r := t.kind(s, k)
 	r.of.streams++
 	*r.requests++
 	*r.outcomes++
@@ -122,6 +109,38 @@ func (t *tally) count(id uint64, k *kind, times *[2]time.Duration) {
 		}
 	}
 	s.mu.Unlock()
+}
+
+// kind returns what s remembers of k, or finds it out: then the oldest one that would
+// be in the same place is forgotten.
+func (t *tally) kind(s *tallyShard, k *kind) *kind {
+	set := &s.recent[k.set()]
+	for i := range set {
+		if set[i].same(k) {
+			return &set[i]
+		}
+	}
+	set[1] = set[0]
+	t.bind(s, k)
+	set[0] = *k
+	return &set[0]
+}
+
+// same reports whether r, which was bound, counts where k does.
+func (r *kind) same(k *kind) bool {
+	return r.of != nil && r.status == k.status && r.proto == k.proto && r.method == k.method && r.originStatus == k.originStatus &&
+		r.origin == k.origin && r.outcome == k.outcome && r.group == k.group
+}
+
+// recentSets is how many places there are for kinds, two for each.
+const recentSets = 16
+
+// set is where kinds like k are remembered. Addresses of origins look alike, but each
+// endpoint has its text at another place, which is good enough for this.
+func (k *kind) set() int {
+	at := uint64(uintptr(unsafe.Pointer(unsafe.StringData(k.origin))))
+	h := at ^ uint64(k.status)<<32 ^ uint64(k.method)<<48 ^ uint64(len(k.outcome))<<56
+	return int(h * 0x9e3779b97f4a7c15 >> 60)
 }
 
 // bind finds the counters of k in s.
