@@ -29,6 +29,9 @@ func (c *canned) Info() origin.Info                { return origin.Info{ConnID: 
 func (c *canned) NetConn() net.Conn                { return nil }
 func (c *canned) Await(r origin.Resumer) bool      { c.resumer = r; return true }
 
+// smallWords are what a session knows of smallRequest.
+var smallWords = vconn.Request{Method: "GET", Host: "127.0.0.1:8443", Path: "/", UserAgent: "h2load nghttp2/1.59.0"}
+
 // BenchmarkTransaction is a small GET from the opening of its virtual connection
 // to its record, with all there is but an origin and a client: inline, and on
 // the crew, where a hook has it run.
@@ -56,7 +59,7 @@ func BenchmarkTransaction(b *testing.B) {
 			connector := vconn.NewConnector(m).For(s)
 			b.ReportAllocs()
 			for b.Loop() {
-				c, err := connector.Open(vconn.Options{Identity: s.Identity, Stream: 1, Txn: 1, Head: request, Ended: true})
+				c, err := connector.Open(vconn.Options{Identity: s.Identity, Stream: 1, Txn: 1, Head: request, Ended: true, Request: smallWords})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -79,5 +82,54 @@ func BenchmarkTransaction(b *testing.B) {
 				<-records
 			}
 		})
+	}
+}
+
+// BenchmarkManyAtOnce is BenchmarkTransaction inline with as many transactions
+// awaiting their origin as a busy gateway has: what each looks at has been pushed
+// out of the nearer caches by the others.
+func BenchmarkManyAtOnce(b *testing.B) {
+	g, err := origin.NewGroup(origin.Config{Endpoints: []origin.EndpointConfig{{Addr: "127.0.0.1:80"}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := New(Config{Origins: g, OnRecord: func(*Record) {}})
+	defer m.literal.Close()
+	const many = 512
+	var exchanges [many]canned
+	var conns [many]*vconn.Conn
+	next := 0
+	m.begin = func(*Txn) origin.Awaitable { return &exchanges[next] }
+	response, request := []byte(nginxResponse+string(make([]byte, 100))), []byte(smallRequest)
+	s := &pitag.Session{Identity: pitag.Identity{Tag: pitag.TagH2, ID: 1}, Client: clientAddr, Start: time.Now()}
+	connector := vconn.NewConnector(m).For(s)
+	open := func() {
+		c, err := connector.Open(vconn.Options{Identity: s.Identity, Stream: 1, Txn: 1, Head: request, Ended: true, Request: smallWords})
+		if err != nil {
+			b.Fatal(err)
+		}
+		conns[next] = c
+	}
+	end := func() {
+		exchanges[next].in = response
+		exchanges[next].resumer.Resume()
+		p, err := conns[next].Peek()
+		if len(p) < 200 || err != nil {
+			b.Fatalf("%q, %v", p, err)
+		}
+		conns[next].CloseAfter(len(p))
+	}
+	for next = range many {
+		open()
+	}
+	next = 0
+	b.ReportAllocs()
+	for b.Loop() {
+		end()
+		open()
+		next = (next + 1) % many
+	}
+	for next = range many {
+		end()
 	}
 }

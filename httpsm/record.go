@@ -5,6 +5,7 @@ import (
 
 	"github.com/h2gw/h2gw/internal/h1"
 	"github.com/h2gw/h2gw/pitag"
+	"github.com/h2gw/h2gw/vconn"
 )
 
 // A Record is what is known about a transaction when it ends; the access log
@@ -53,30 +54,60 @@ type Record struct {
 	Err error
 }
 
-// noteRequest copies what a record says of the request: one string for all, so
-// that a sink may keep them and the head's buffer may go.
+// noteRequest notes what a record says of the request, as strings that a sink may
+// keep when the head's buffer is gone. Who opened a virtual connection has most of
+// them already; one is made of the rest.
 func (t *Txn) noteRequest() {
 	h := &t.req
 	r := &t.rec
 	r.Method = h.Method()
 	r.Proto = t.proto()
-	host, path := h.Authority(), h.Path()
+	var known vconn.Request
+	if t.cl.vc != nil {
+		known = t.cl.vc.Request()
+	}
+	path := h.Path()
+	if r.Method == "CONNECT" {
+		path = nil
+	}
 	agent, _ := h.Fields.Value(h1.NameUserAgent)
 	referer, _ := h.Fields.Value(h1.NameReferer)
 	id, _ := h.Fields.Value(h1.NameXRequestID)
-	if m := r.Method; m == "CONNECT" {
-		path = nil
+	words := [...]word{
+		{&r.Host, h.Authority(), known.Host}, {&r.Path, path, known.Path}, {&r.UserAgent, agent, known.UserAgent},
+		{&r.Referer, referer, ""}, {&r.RequestID, id, ""},
 	}
-	b := append(t.scratch[:0], host...)
-	b = append(b, path...)
-	b = append(b, agent...)
-	b = append(b, referer...)
-	b = append(b, id...)
+	b := t.scratch[:0]
+	for i := range words {
+		b = append(b, words[i].unknown()...)
+	}
 	t.scratch = b
+	if len(b) == 0 {
+		return
+	}
 	all := string(b)
-	cut := func(n int) (s string) { s, all = all[:n], all[n:]; return s }
-	r.Host, r.Path = cut(len(host)), cut(len(path))
-	r.UserAgent, r.Referer, r.RequestID = cut(len(agent)), cut(len(referer)), cut(len(id))
+	for i := range words {
+		if n := len(words[i].unknown()); n > 0 {
+			*words[i].to, all = all[:n], all[n:]
+		}
+	}
+}
+
+// A word is one that a record is to say: text, which is known as a string or not.
+type word struct {
+	to    *string
+	text  []byte
+	known string
+}
+
+// unknown takes the string for it if that is known, and otherwise returns what one
+// has to be made of.
+func (w *word) unknown() []byte {
+	if string(w.text) == w.known {
+		*w.to = w.known
+		return nil
+	}
+	return w.text
 }
 
 // noteUnread takes the words of whoever opened the virtual connection for a
