@@ -13,10 +13,9 @@ import "net"
 const (
 	// shortBody is how much of a body is waited for.
 	shortBody = 32 << 10
-	// patientReads is how many reads of the connection a transaction is put off
-	// for at most, while other streams give the read loop always something to
-	// do. Two TLS records hold a short body.
-	patientReads = 4
+	// patience is how many bytes of the connection a transaction is put off for
+	// at most, while other streams give the read loop always something to do.
+	patience = 2 * shortBody
 )
 
 // beginnings are the streams whose transactions have not begun, in the order of
@@ -29,8 +28,8 @@ type beginnings struct {
 }
 
 type beginning struct {
-	st    *stream
-	reads uint64 // frameReader.reads when the request came
+	st *stream
+	at uint64 // frameReader.total when the request came
 }
 
 // watchWaits asks the connection to say when the read loop is going to wait.
@@ -73,7 +72,7 @@ func (b *requestBody) canWait() bool { return b.length <= shortBody }
 
 // beginLater notes that st's transaction is to begin.
 func (s *Session) beginLater(st *stream) {
-	s.begins.late = append(s.begins.late, beginning{st, s.in.reads})
+	s.begins.late = append(s.begins.late, beginning{st, s.in.total})
 	st.late = true
 }
 
@@ -101,7 +100,7 @@ func (s *Session) beginOld() {
 		s.beginAll()
 		return
 	}
-	for len(s.begins.late) > 0 && s.in.reads-s.begins.late[0].reads >= patientReads {
+	for len(s.begins.late) > 0 && s.in.total-s.begins.late[0].at >= patience {
 		s.begin(s.begins.late[0].st)
 	}
 }

@@ -26,7 +26,6 @@ type frameReader struct {
 	last    int                // bytes of the last Read
 	held    int                // what the account was told of buf
 	total   uint64             // bytes read
-	reads   uint64             // how often
 	now     time.Time          // of the last Read: near enough for every timeout, and cheap
 }
 
@@ -100,7 +99,6 @@ func (f *frameReader) fill(n int) error {
 	f.w += got
 	f.last = got
 	f.total += uint64(got)
-	f.reads++
 	f.now = time.Now()
 	if got > 0 {
 		if f.w == len(f.buf) && len(f.buf) == smallBuffer {
