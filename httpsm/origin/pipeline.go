@@ -58,6 +58,11 @@ type pipelines struct {
 	ticking atomic.Bool
 	growing atomic.Bool
 
+	// After so many requests the endpoint ended a connection in order; 0: not
+	// known. Servers bound that, and what is behind the last one has to be sent
+	// again: so the next connection takes no more than that.
+	lifetime atomic.Uint64
+
 	abandoned atomic.Int32 // exchanges that wait for responses nobody wants
 
 	ctx    context.Context // of connecting; ends with close

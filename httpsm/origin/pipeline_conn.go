@@ -13,6 +13,7 @@ const (
 	shutSlow                     // a request on it has waited for long
 	shutLarge                    // a large response passes
 	shutFull                     // it does not take what is written to it
+	shutAged                     // the origin is expected to end it with a response that is outstanding
 )
 
 // A pipeline is one shared connection. Requests are collected and written in

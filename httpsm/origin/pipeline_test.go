@@ -772,6 +772,76 @@ func TestTheLastResponse(t *testing.T) {
 	})
 }
 
+// A server that ends connections after a number of requests is believed to do so
+// again, until it does not.
+func TestTheLifetimeOfConnectionsIsLearnt(t *testing.T) {
+	const life = 20
+	ends := true
+	pipelining(t, nil, func(c *testkit.OriginConn) {
+		for i := 1; ; i++ {
+			r, ok := c.ReadRequest()
+			if !ok {
+				return
+			}
+			c.Send(testkit.Reply(r.Target()))
+			if ends && i == life {
+				c.ReadToEnd() // as those behind it show
+			}
+		}
+	}, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
+		round := func() (behind int) {
+			for n := 0; n < 3*life; {
+				x := e.Share()
+				if x == nil {
+					synctest.Wait()
+					if x = e.Share(); x == nil {
+						time.Sleep(tick)
+						continue
+					}
+				}
+				var all []*asking
+				for ; x != nil; x = e.Share() {
+					a := &asking{x: x, path: "/", ended: make(chan struct{})}
+					number := 0
+					a.onHead = func(a *asking) {
+						if number = int(a.x.(*turn).number); ends && number == life {
+							a.x.Last()
+						}
+					}
+					a.write(t)
+					x.Await(a)
+					all = append(all, a)
+					n++
+				}
+				for _, a := range all {
+					<-a.ended
+					if errors.Is(a.err, ErrLast) {
+						behind++
+					} else if a.err != nil {
+						t.Errorf("%v", a.err)
+					}
+				}
+			}
+			return behind
+		}
+		if n := round(); n == 0 || n > 8 {
+			t.Errorf("%d requests were behind the last one before that was known", n)
+		}
+		if n := round(); n != 0 {
+			t.Errorf("%d requests were behind the last one", n)
+		}
+		ends = false
+		round()
+		most := 0
+		for _, all := range o.Received()[1:] {
+			most = max(most, strings.Count(all, "GET "))
+		}
+		if most <= life {
+			t.Errorf("no connection took more than %d requests although none ends", most)
+		}
+	})
+}
+
 func TestAHeadThatIsTooLargeIsItsOwnFault(t *testing.T) {
 	pipelining(t, func(c *Config) { c.MaxBuffer = 1 }, func(c *testkit.OriginConn) {
 		readPaths(c, 2)

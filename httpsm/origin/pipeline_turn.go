@@ -69,6 +69,9 @@ func (t *turn) writeLocked(b []byte) (int, error) {
 	p.queued++
 	t.number, t.written, t.first = p.queued, now, now
 	p.ring[(t.number-1)%uint64(len(p.ring))] = t
+	if l := p.s.lifetime.Load(); l != 0 && t.number >= l {
+		p.shut.Or(shutAged)
+	}
 	p.out = append(p.out, b...)
 	if len(p.out) >= maxUnwritten {
 		p.shut.Or(shutFull)
@@ -245,6 +248,9 @@ func (t *turn) Last() {
 	defer p.mu.Unlock()
 	p.shut.Or(shutOver)
 	p.last, p.passed = true, true
+	if t.number >= uint64(len(p.ring)) { // else it is no bound but a mood
+		p.s.lifetime.Store(t.number)
+	}
 	p.reader.Signal()
 }
 
@@ -282,6 +288,10 @@ func (t *turn) Release(reusable bool) {
 		}
 		if t.got > largeResponse {
 			p.shut.And(^shutLarge)
+		}
+		if l := p.s.lifetime.Load(); l != 0 && t.number >= l { // it lives on
+			p.s.lifetime.CompareAndSwap(l, 0)
+			p.shut.And(^shutAged)
 		}
 	default:
 		p.endLocked(ErrBroken)
