@@ -1,9 +1,11 @@
 package httpsm
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
@@ -437,4 +440,38 @@ func TestWhatAResumedExchangeSays(t *testing.T) {
 			r.wantRecord(want, 502)
 		})
 	}
+}
+
+// A switch of protocols that was asked for inline becomes a tunnel of the crew;
+// one that the origin declines is a response like any other.
+func TestAnUpgradeThatBeganInline(t *testing.T) {
+	bubble(t, "accepted", func(t *testing.T) {
+		r := newInlineRig(t, nil)
+		mine, theirs := testkit.Pipe()
+		r.a.conn = mine
+		c := r.request(wsAsk, unended(r))
+		r.a.answer(ws101+"\r\n", nil)
+		br := bufio.NewReader(c)
+		if res, err := http.ReadResponse(br, nil); err != nil || res.StatusCode != 101 {
+			t.Fatalf("%v, %v", res, err)
+		}
+		io.WriteString(c, "ping")
+		wantBytes(t, theirs, "ping")
+		io.WriteString(theirs, "pong")
+		wantBytes(t, br, "pong")
+		theirs.Close()
+		c.Close()
+		r.wantRecord(Completed, 101)
+		r.wantCrew(1)
+		r.wantReleased(false)
+	})
+	bubble(t, "declined", func(t *testing.T) {
+		r := newInlineRig(t, nil)
+		c := r.request(wsAsk, unended(r))
+		r.a.answer(okResponse, nil)
+		wantStatus(t, r.all(c), 200)
+		c.Close()
+		r.wantRecord(Completed, 200)
+		r.wantCrew(0)
+	})
 }
