@@ -24,7 +24,11 @@ const (
 // s is the state before.
 func (c *conn) park(s uint32) bool {
 	if c.rc != nil {
-		return c.parkAttended(s) && c.wd.drop(writeSide{c}, true) == nil
+		if c.bounded.Load() {
+			c.bounded.Store(false)
+			c.wd.drop(writeSide{c}, true)
+		}
+		return c.parkAttended(s)
 	}
 	if c.rd.drop(readSide{c}, true) != nil || c.wd.drop(writeSide{c}, c.probe == nil) != nil {
 		return false

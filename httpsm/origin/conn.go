@@ -16,6 +16,7 @@ type conn struct {
 	endpoint *Endpoint
 	state    atomic.Uint32 // bits: see attend.go
 	broken   atomic.Bool   // a read or write failed, or it became a tunnel
+	bounded  atomic.Bool   // the exchange has set a write deadline
 
 	// Of the goroutine that reads.
 	filled bool    // the last read took all there was room for
@@ -25,7 +26,6 @@ type conn struct {
 	// Of the pool.
 	shelf    atomic.Int32 // which it is on, from 1; 0: it is not idle
 	idleTick uint32
-	watcher  *watcher
 
 	attendance
 
@@ -35,6 +35,8 @@ type conn struct {
 	probe  *probe   // between TLS and raw; nil without TLS
 	info   Info
 	rd, wd lazyDeadline
+
+	watcher *watcher // of the pool
 }
 
 var _ Exchange = (*conn)(nil)
@@ -186,6 +188,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.bounded.Store(true)
 	if c.probe != nil {
 		return c.wd.force(writeSide{c}, t)
 	}

@@ -13,7 +13,6 @@ import (
 // deadline; when that fires too soon, the operation arms the one wanted and
 // goes on. It is safe for concurrent use.
 type lazyDeadline struct {
-	used  atomic.Bool // since the last drop
 	mu    sync.Mutex
 	want  time.Time // zero: none
 	armed time.Time // what the connection has; zero: none
@@ -22,7 +21,6 @@ type lazyDeadline struct {
 // set notes a deadline, and arms the connection only if that would fire too
 // late.
 func (d *lazyDeadline) set(side deadliner, t time.Time) error {
-	d.used.Store(true)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want = t
@@ -49,10 +47,6 @@ func (d *lazyDeadline) expired(side deadliner) bool {
 // drop forgets the deadline wanted. lazily: the connection may keep the one it
 // has, for operations that ask expired.
 func (d *lazyDeadline) drop(side deadliner, lazily bool) error {
-	if lazily && !d.used.Load() {
-		return nil
-	}
-	d.used.Store(false)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want = time.Time{}
@@ -65,7 +59,6 @@ func (d *lazyDeadline) drop(side deadliner, lazily bool) error {
 
 // force arms the connection at once, for operations that do not ask expired.
 func (d *lazyDeadline) force(side deadliner, t time.Time) error {
-	d.used.Store(true)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want, d.armed = t, t
