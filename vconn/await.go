@@ -17,8 +17,7 @@ func (c *Conn) PeekWait() ([]byte, error) {
 			return view, err
 		}
 		w := in.waiter(&c.pair.mu)
-		w.readBy.arm(&w.cond)
-		w.cond.Wait()
+		w.sleep(&w.readBy)
 	}
 }
 

@@ -145,8 +145,9 @@ func (c *Conn) shut() {
 	if !p.bothClosed() {
 		return
 	}
-	for i := range p.ends {
+	for i := range p.toEnd {
 		p.count(&p.toEnd[i])
+		p.toEnd[i].letGo()
 	}
 	p.counters.closed.Add(1)
 	// The transaction's end is told first, the stream's when that has

@@ -96,8 +96,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return n, err
 		}
 		w := in.waiter(&c.pair.mu)
-		w.readBy.arm(&w.cond)
-		w.cond.Wait()
+		w.sleep(&w.readBy)
 	}
 }
 
@@ -153,8 +152,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 			}
 		}
 		w := out.waiter(&c.pair.mu)
-		w.writeBy.arm(&w.cond)
-		w.cond.Wait()
+		w.sleep(&w.writeBy)
 	}
 	if mine {
 		out.writing, out.need = false, 0

@@ -12,15 +12,43 @@ type waiter struct {
 	// never wait together (a bound is at least 1), so one is enough. A wait
 	// on it is durable in a testing/synctest bubble.
 	cond            sync.Cond
+	waiting         int // goroutines in sleep
 	readBy, writeBy deadline
 }
+
+var waiterPool sync.Pool
 
 // waiter returns h's, made if need be. With the lock held.
 func (h *half) waiter(mu *sync.Mutex) *waiter {
 	if h.wait == nil {
-		h.wait = &waiter{cond: sync.Cond{L: mu}}
+		w, ok := waiterPool.Get().(*waiter)
+		if !ok {
+			w = new(waiter)
+		}
+		w.cond.L = mu
+		h.wait = w
 	}
 	return h.wait
+}
+
+// letGo gives the waiter of a connection back that has closed at both ends, unless
+// somebody still looks at it: one that sleeps, or a timer. Who has it still to
+// wake wakes another's, who finds nothing and sleeps on. With the lock held.
+func (h *half) letGo() {
+	w := h.wait
+	if w == nil || w.waiting > 0 || w.readBy.timer != nil || w.writeBy.timer != nil {
+		return
+	}
+	h.wait, w.cond.L = nil, nil
+	waiterPool.Put(w)
+}
+
+// sleep waits, until d at the latest, to be woken. With the lock held.
+func (w *waiter) sleep(d *deadline) {
+	d.arm(&w.cond)
+	w.waiting++
+	w.cond.Wait()
+	w.waiting--
 }
 
 // wake wakes all who wait. Read h.wait with the lock held; call this on it with
@@ -31,7 +59,7 @@ func (w *waiter) wake() {
 	}
 }
 
-// stop forgets the deadlines of an end that has closed.
+// stopReading and stopWriting forget the deadline of an end that has closed.
 func (h *half) stopReading() {
 	if h.wait != nil {
 		h.wait.readBy.stop()
