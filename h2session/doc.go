@@ -19,6 +19,14 @@
 //	stream states, windows, ready list, control frames      Session.mu
 //	HPACK encoder, response decoding, batch, conn.Write     write loop
 //	buffers of the virtual connections                      vconn
+//	what transactions have to tell of their streams         inbox, without a lock
+//
+// A request takes two rounds of Session.mu, one of the read loop, which judges it
+// and hands over the one before, and one of the write loop, for a turn; a batch of
+// responses takes three more. Transactions post to the inbox, which whoever takes
+// the lock next empties. HPACK is our own, but for Huffman coding: in both
+// directions a table that knows its fields, not only their text, saves looking at
+// what repeats with every message.
 //
 // Lock order: Session.mu, then those of vconn. Because vconn calls observers,
 // none of its methods but Peek is called while Session.mu is held.

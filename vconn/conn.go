@@ -16,26 +16,27 @@ const (
 )
 
 // A pair is both ends and both directions of a virtual connection, in one
-// allocation. mu guards everything but the fields set by Connector.Open.
+// allocation of 512 bytes. mu guards everything but the fields set by
+// Connector.Open.
 type pair struct {
-	mu    sync.Mutex
+	// What every operation looks at comes first, and together.
+	mu       sync.Mutex
+	reset    *ResetError // what the first Reset said; nil: none
+	counters *counters
+	stream   uint32
+	resetBy  uint8 // the side whose Reset it was
+	untold   bool  // both ends are closed and the active one was not told
+
 	ends  [2]Conn
 	toEnd [2]half // toEnd[i] is read by ends[i] and written by the other
 
-	reset *ResetError // what the first Reset said; nil: none
-
-	// Set by Open, constant after.
+	// Set by Open, constant after, as are counters and stream.
 	identity pitag.Identity
 	addr     netip.AddrPort
 	session  *pitag.Session
 	request  Request
 	txn      uint64
-	counters *counters
 	notes    *Notes // nil: none are kept
-	stream   uint32
-
-	resetBy uint8 // the side whose Reset it was: here it costs no padding
-	untold  bool  // both ends are closed and the active one was not told
 }
 
 // A half is one direction: bytes on their way to one end.

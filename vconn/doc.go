@@ -11,6 +11,11 @@
 // TSHttpConnectWithPluginId: it returns at once and sends nothing, and the
 // transaction begins when a request is written.
 //
+// A request can be in the connection from the start ([Options].Head): then the
+// transaction can run, answer and end on the goroutine that opens it, and where
+// neither end waits for the other none of this takes a goroutine, a timer or more
+// than one allocation.
+//
 // # Bytes
 //
 // Each direction holds at most its bound. Write waits for room and TryWrite
