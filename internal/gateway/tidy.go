@@ -17,7 +17,8 @@ import (
 type tidier struct {
 	last  atomic.Int64 // when note was called last, in Unix nanoseconds
 	armed atomic.Bool  // a timer is set
-	tidy  func()
+	ended atomic.Int64 // sessions since it was tidied last
+	tidy  func(garbage int64) bool
 }
 
 const (
@@ -27,9 +28,18 @@ const (
 	// memory, too: what follows has to fault in pages again.
 	leastTidied = 2 << 20
 	tidyShare   = 8
+	// leastSession is what an ended session leaves behind at least. Nobody
+	// knows that it is garbage before it is looked for.
+	leastSession = 8 << 10
 )
 
-// note tells that a session rests or has ended. It costs next to nothing.
+// close tells that a session has ended.
+func (t *tidier) close() {
+	t.ended.Add(1)
+	t.note()
+}
+
+// note tells that a session has come to rest. It costs next to nothing.
 func (t *tidier) note() {
 	t.last.Store(time.Now().UnixNano())
 	if !t.armed.Load() && t.armed.CompareAndSwap(false, true) {
@@ -45,14 +55,19 @@ func (t *tidier) look() {
 		return
 	}
 	t.armed.Store(false)
-	t.tidy()
+	if n := t.ended.Load(); t.tidy(n * leastSession) {
+		t.ended.Add(-n)
+	}
 }
 
-// tidyUp gives memory back, if it is worth it.
-func tidyUp() {
-	if worthwhile() {
-		giveBack()
+// tidyUp gives memory back, if it is worth it. garbage is what is known to have
+// become garbage.
+func tidyUp(garbage int64) bool {
+	if !worthwhile(garbage) {
+		return false
 	}
+	giveBack()
+	return true
 }
 
 // giveBack collects twice, for what is in a sync.Pool survives one collection.
@@ -62,7 +77,7 @@ func giveBack() {
 }
 
 // worthwhile reports whether much memory is held for nothing.
-func worthwhile() bool {
+func worthwhile(garbage int64) bool {
 	s := []metrics.Sample{
 		{Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
@@ -72,7 +87,7 @@ func worthwhile() bool {
 	}
 	metrics.Read(s)
 	free, objects, live, total, released := s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64(), s[3].Value.Uint64(), s[4].Value.Uint64()
-	held := free
+	held := free + uint64(garbage)
 	if objects > live {
 		held += objects - live // garbage, if nothing new is alive
 	}

@@ -13,7 +13,7 @@ import (
 func TestTheTidierWaitsForAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var looks atomic.Int32
-		tidier := tidier{tidy: func() { looks.Add(1) }}
+		tidier := tidier{tidy: func(int64) bool { looks.Add(1); return true }}
 		want := func(n int32) {
 			t.Helper()
 			synctest.Wait()
@@ -49,11 +49,32 @@ func TestWhatABurstLeavesIsGivenBack(t *testing.T) {
 	}
 	runtime.KeepAlive(burst)
 	burst = nil
-	if !worthwhile() {
+	if !worthwhile(0) {
 		t.Fatal("64 MiB of garbage are not worth it")
 	}
 	giveBack()
-	if worthwhile() {
+	if worthwhile(0) {
 		t.Error("there is as much to give back as before")
 	}
+	if !worthwhile(64 << 20) {
+		t.Error("what is known to be garbage does not count")
+	}
+}
+
+// Sessions that ended count until it was worth it to tidy up.
+func TestWhatEndedIsAddedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan int64, 10)
+		tidier := tidier{tidy: func(garbage int64) bool {
+			told <- garbage / leastSession
+			return garbage >= 5*leastSession
+		}}
+		for i, want := range []int64{2, 4, 6, 2} {
+			tidier.close()
+			tidier.close()
+			if got := <-told; got != want {
+				t.Errorf("%d. look: %d sessions, want %d", i, got, want)
+			}
+		}
+	})
 }
