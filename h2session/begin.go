@@ -1,6 +1,9 @@
 package h2session
 
-import "net"
+import (
+	"net"
+	"slices"
+)
 
 // A request can go to its transaction when its head is here. But most bodies are
 // short, and come right behind the head, in bytes that the read loop has already
@@ -82,13 +85,7 @@ func (s *Session) begin(st *stream) {
 	if !st.late {
 		return
 	}
-	late := s.begins.late
-	for i := range late {
-		if late[i].st == st {
-			s.begins.late = append(late[:i], late[i+1:]...)
-			break
-		}
-	}
+	s.begins.late = slices.DeleteFunc(s.begins.late, func(b beginning) bool { return b.st == st })
 	st.late = false
 	s.connector.Accept(st.conn)
 }
