@@ -41,6 +41,9 @@ type Session struct {
 	bytesOut uint64
 	gathers  bool // there may soon be more to write than there is
 
+	gatherer  gatherer    // nil: there is none
+	gathering atomic.Bool // from Gather to the end of Flush
+
 	account account // of what is buffered; its fields are atomic
 	inbox   inbox
 	held    atomic.Bool // no frame is to be taken as it comes; unlock keeps it
@@ -133,7 +136,7 @@ func (s *Session) serve(rested bool) {
 // end waits for what is left of the session when nothing is read any more.
 func (s *Session) end() {
 	if !s.stopped() {
-		s.conn.Close()
+		s.hangUp()
 	}
 	s.lock()
 	for s.loop != writeEnded {
@@ -310,14 +313,14 @@ func (s *Session) panicked(v any) {
 	s.m.ctrl = nil
 	s.m.abandon(time.Now())
 	s.unlock()
-	s.conn.Close()
+	s.hangUp()
 }
 
 // onTimer is the session's one timer.
 func (s *Session) onTimer() {
 	defer s.recovered()
 	if s.tick() {
-		s.conn.Close()
+		s.hangUp()
 	}
 }
 

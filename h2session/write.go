@@ -216,7 +216,7 @@ func (s *Session) write(b []byte) bool {
 	if len(b) == 0 {
 		return true
 	}
-	n, err := s.conn.Write(b)
+	n, err := s.send(b)
 	if s.wrote(n, err) {
 		return true
 	}

@@ -56,8 +56,8 @@ func (f *Frontend) identify(c net.Conn, l *ListenerConfig, info *Info) (served n
 // handshake runs the TLS handshake and takes the protocol from ALPN
 // (RFC 7301). A client that offers none speaks HTTP/1.1.
 //
-// What tls.Server is given is the seam for a connection that gathers the
-// records of a batch into one write.
+// What tls.Server is given can gather the records of a batch into one write; see
+// package netio.
 func (f *Frontend) handshake(c net.Conn, cfg *tls.Config, info *Info) (net.Conn, Reason, error) {
 	info.Tried = true
 	f.admission.begin(c, f.cfg.Handshake)

@@ -22,6 +22,8 @@ type conn struct {
 	recv func(fd uintptr) bool
 	send func(fd uintptr) bool
 	wait func() // called by a Read that is about to wait; nil: nothing is
+
+	gather *[]byte // see Gather; guarded by out.mu
 }
 
 // A call is what one direction is about, and what became of it. Its lock lets
@@ -86,9 +88,18 @@ func (c *conn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if c.gather != nil {
+		*c.gather = append(*c.gather, p...)
+		return len(p), nil
+	}
+	return c.write(p)
+}
+
+// write is Write with out.mu held.
+func (c *conn) write(p []byte) (int, error) {
 	out := &c.out
-	out.mu.Lock()
-	defer out.mu.Unlock()
 	out.p, out.n, out.err = p, 0, nil
 	err := c.rc.Write(c.send)
 	out.p = nil

@@ -250,3 +250,40 @@ func BenchmarkRoundTrip(b *testing.B) {
 		})
 	}
 }
+
+// What is written between Gather and Flush arrives in order and at once.
+func TestGatheredWritesAreOneWrite(t *testing.T) {
+	c, peer := pair(t)
+	g := c.(interface {
+		Gather()
+		Flush() (int, int, error)
+	})
+	for range 3 {
+		g.Gather()
+		for _, s := range []string{"one ", "two ", "three"} {
+			if n, err := c.Write([]byte(s)); n != len(s) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if readable(t, peer) {
+			t.Error("something was written before Flush")
+		}
+		if kept, written, err := g.Flush(); kept != 13 || written != 13 || err != nil {
+			t.Fatal(kept, written, err)
+		}
+		p := make([]byte, 20)
+		if n, err := peer.Read(p); string(p[:n]) != "one two three" || err != nil {
+			t.Fatalf("%q, %v", p[:n], err)
+		}
+	}
+	g.Gather()
+	if kept, written, err := g.Flush(); kept != 0 || written != 0 || err != nil {
+		t.Error(kept, written, err)
+	}
+	g.Gather()
+	c.Write(make([]byte, 64<<20))
+	c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	if kept, written, err := g.Flush(); kept != 64<<20 || written == 0 || written == kept || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(kept, written, err)
+	}
+}
