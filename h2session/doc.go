@@ -11,7 +11,9 @@
 // writes the request into the stream's virtual connection as an HTTP/1.1
 // message. The write loop takes control frames from the machine, then slices of
 // the streams that have something to say, by priority (RFC 9218), reading the HTTP/1.1
-// response from the virtual connection; a batch of up to 64 KiB is one Write.
+// response from the virtual connection; a batch of up to 64 KiB is one write, TLS
+// records and all. A session without streams rests: there is no write loop then,
+// and the read loop waits in a new goroutine without a buffer.
 //
 // Who owns what:
 //
