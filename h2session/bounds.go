@@ -38,8 +38,11 @@ const (
 	// than the empty message of gRPC, which is 5 bytes.
 	smallData = 5
 	// tinyWindow is the length below which DATA that a window cut short is
-	// counted. The rest of an honest window is that short now and then.
-	tinyWindow = 256
+	// counted. The rest of an honest window is that short now and then: a client
+	// that reads slowly and opens its window as it reads leaves one in a hundred
+	// frames, which DATA pays for, one for each dataPerRest bytes (the average
+	// that ATS wants of a WINDOW_UPDATE). maxGiven bounds what is saved up.
+	tinyWindow, dataPerRest, maxGiven = 256, 2560, 16 * 2560
 	// A DATA frame of ours pays for this many WINDOW_UPDATEs (Envoy's
 	// max_inbound_window_update_frames_per_data_frame_sent), and a stream for
 	// its first ones.
@@ -120,7 +123,7 @@ var bounds = [NumBounds]boundInfo{
 	// of 2,560 bytes on average; a window can be small for other reasons, so
 	// here it is our frames that count.
 	FloodTinyWindows: {"tiny_windows", per(1000, 10*time.Second),
-		"DATA frames of ours below 256 bytes because the client's window had no room for more"},
+		"DATA frames of ours below 256 bytes because the client's window had no room for more, beyond one for 2,560 bytes sent"},
 	// Envoy: five, and ten for every DATA frame sent.
 	FloodWindowUpdates: {"window_updates", per(2000, 10*time.Second),
 		"WINDOW_UPDATEs beyond ten for a DATA frame of ours"},

@@ -85,6 +85,8 @@ type floods struct {
 	// What our responses have paid for: an honest client's PING measures a
 	// download, and its WINDOW_UPDATEs answer DATA.
 	pings, updates int
+	// given is how many bytes of DATA may pay for rests of windows, bounded.
+	given int
 }
 
 // spend charges n of b. The error ends the session; it is nil while the budget

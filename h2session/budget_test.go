@@ -441,6 +441,39 @@ func TestTheRestOfAnHonestWindowIsNoFlood(t *testing.T) {
 	})
 }
 
+// A client that opens its window by what its reader took, which is any number,
+// is no flood however long it goes on; one whose windows are all next to nothing
+// is one soon.
+func TestDataPaysForTheShortRestsOfWindows(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		window int // of each update: the rest is what is left of it after a full frame
+		ends   bool
+	}{
+		{"the rest of what a reader took", 16384 + 20, false},
+		{"windows of a frame and a byte", 16384 + 1, false},
+		{"windows of 200 bytes", 200, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				cl := start(t, Config{Floods: [NumBounds]Budget{FloodTinyWindows: per(3, time.Hour)}}, floodHandler)
+				cl.Handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+				cl.Get(1, "/big")
+				cl.WantHeaders(1, false)
+				for range 60 {
+					cl.Window(0, uint32(tc.window))
+					cl.Window(1, uint32(tc.window))
+					synctest.Wait()
+				}
+				if got := cl.srv.Stats().Floods[FloodTinyWindows.String()]; (got > 0) != tc.ends {
+					t.Errorf("counted %d, want a flood: %v", got, tc.ends)
+				}
+				cl.end()
+			})
+		})
+	}
+}
+
 // A single string that never ends is not collected, whatever the bounds.
 func TestAnEndlessStringIsNotKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -104,10 +104,15 @@ func (m *machine) chargeTurn(st *stream, p *pulled, now time.Time) error {
 		m.pings = min(m.pings+1, maxPaidPings)
 		m.updates = min(m.updates+updatesPerData*p.frames, maxPaid)
 	}
-	if p.more && p.data > 0 && p.data < tinyWindow && (st.out <= 0 || m.out <= 0) {
-		return m.spend(FloodTinyWindows, 1, now)
+	if !p.more || p.data == 0 || p.data >= tinyWindow || st.out > 0 && m.out > 0 {
+		m.given = min(m.given+p.data, maxGiven)
+		return nil
 	}
-	return nil
+	if m.given >= dataPerRest {
+		m.given -= dataPerRest
+		return nil
+	}
+	return m.spend(FloodTinyWindows, 1, now)
 }
 
 // chargeReset charges for a RST_STREAM that the client has provoked.
