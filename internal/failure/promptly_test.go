@@ -127,7 +127,7 @@ func TestACancelReachesTheOriginPromptly(t *testing.T) {
 			}
 			wantPrompt(t, proto+" "+phase, took)
 		}
-		tr.CloseIdleConnections()
+		r.cleanup = append(r.cleanup, tr.CloseIdleConnections)
 	}
 	for _, l := range r.settle() {
 		if l.Outcome != "client_abort" {
@@ -167,7 +167,7 @@ func TestAResetOfTheOriginReachesTheClientPromptly(t *testing.T) {
 			}
 			wantPrompt(t, proto+" "+phase, took)
 		}
-		tr.CloseIdleConnections()
+		r.cleanup = append(r.cleanup, tr.CloseIdleConnections)
 	}
 	for _, l := range r.settle() {
 		if inBody := strings.HasPrefix(l.Path, "/body"); inBody != (l.Outcome == "http_response_incomplete") || inBody != (l.Status == 200) {
