@@ -144,6 +144,8 @@ func TestAnOriginThatClosesAsItIsReusedFailsNoIdempotentRequest(t *testing.T) {
 					t.Errorf("%+v", l)
 				}
 			}
+			behaviour.mu.Lock()
+			defer behaviour.mu.Unlock()
 			for target, n := range behaviour.seen {
 				if n != 1 {
 					t.Errorf("the origin got POST %s %d times", target, n)
