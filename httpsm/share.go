@@ -28,7 +28,7 @@ func (t *Txn) share() origin.Shared {
 func shareable(h *RequestHead) bool {
 	switch h.Method() {
 	case "GET", "HEAD", "OPTIONS":
-		return !h.Fields.Has("Expect")
+		return !h.Fields.HasName(h1.NameExpect)
 	}
 	return false
 }

@@ -253,6 +253,30 @@ func TestABreakAtEveryByteOfSharedResponses(t *testing.T) {
 	}
 }
 
+// Who was sent again and fails again is not sent a third time.
+func TestWhatWasSharedIsSentAgainOnlyOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigTo(t, func(c *origin.Config) { c.Pipeline = 16 }, func(c *Config) { c.Retries = 5 }, echoPath,
+			func(c *testkit.OriginConn) { paths(c, 2) },
+			func(c *testkit.OriginConn) { paths(c, 1) })
+		for range 2 {
+			wantStatus(t, r.ask(getPath("/before")), 200)
+			synctest.Wait()
+		}
+		r.records = nil
+		for _, c := range r.call(getPath("/a"), getPath("/b")) {
+			wantFinal(t, c.end(), 502, ConnectionTerminated)
+			if rec := r.recordOf(c.path); rec.Retries != 1 {
+				t.Errorf("%s: %d retries", c.path, rec.Retries)
+			}
+		}
+		if n := len(r.o.Conns()); n != 4 {
+			t.Errorf("%d connections", n)
+		}
+		r.wantQuiet()
+	})
+}
+
 func TestAResponseThatEndsTheConnection(t *testing.T) {
 	for name, last := range map[string]string{
 		"close":           "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n",
