@@ -69,7 +69,11 @@ func TestCauses(t *testing.T) {
 		leave func(cl *bench)
 		want  pitag.Cause
 	}{
-		{"closes before the preface", func(cl *bench) { cl.Conn.Close() }, pitag.CauseClientClosed},
+		{"closes before the preface", func(cl *bench) {
+			cl.WantSettings() // else the server may find the end as it writes them
+			cl.WantIdle()
+			cl.Conn.Close()
+		}, pitag.CauseClientClosed},
 		{"closes within the preface", func(cl *bench) {
 			cl.Write([]byte("PRI * HT"))
 			cl.WantSettings()
