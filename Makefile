@@ -16,6 +16,9 @@ test: ## every test (end-to-end parts say which tool is absent)
 race: ## every test under the race detector
 	$(GO) test -race ./...
 
+identities: ## a million requests each on shared connections to nginx and a hostile origin (some minutes)
+	H2GW_E2E=require H2GW_IDENTITIES=1000000 $(GO) test -count=1 -timeout 30m -run '^TestEveryResponse' -v ./internal/failure
+
 e2e: ## end-to-end tests; an absent tool is a failure
 	H2GW_E2E=require $(GO) test -count=1 ./internal/e2e/...
 
@@ -53,4 +56,4 @@ lint: ## go vet and staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-.PHONY: help build check test race e2e conformance compare curves soak pgo scenarios fuzz-short bench fmt fmt-check lint
+.PHONY: help build check test race identities e2e conformance compare curves soak pgo scenarios fuzz-short bench fmt fmt-check lint

@@ -3,6 +3,7 @@ package origin
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -268,22 +269,64 @@ func TestResponsesComeInOrderHoweverTheyAreCut(t *testing.T) {
 	}
 }
 
+// What is asked while a write is under way goes with the next, all of it.
 func TestRequestsAreWrittenTogether(t *testing.T) {
-	pipelining(t, nil, echo, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
-		first := ask(t, shared(t, e), "/first")
-		first.wantAnswer(t)
-		before := e.Stats().PipelineBatches
-		var all []*asking
-		for i := range 8 {
+	synctest.Test(t, func(t *testing.T) {
+		o := testkit.NewOrigin(t, echo)
+		gate := make(chan struct{})
+		g := groupOf(t, o, func(c *Config) {
+			c.Pipeline = 8
+			c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := o.Dial(ctx, network, addr)
+				return gatedConn{nc, gate}, err
+			}
+		})
+		e := g.Endpoints()[0]
+		e.KeptAlive()
+		e.Share()
+		synctest.Wait()
+		all := []*asking{ask(t, shared(t, e), "/first")}
+		synctest.Wait() // it is being written
+		for i := range 7 {
 			all = append(all, ask(t, shared(t, e), pathOf(i)))
 		}
+		close(gate)
 		for _, a := range all {
 			a.wantAnswer(t)
 		}
-		if n := e.Stats().PipelineBatches - before; n > 4 { // 1, were it not for other processors
-			t.Errorf("8 requests took %d writes", n)
+		if s := e.Stats(); s.PipelineRequests != 8 || s.PipelineBatches != 2 {
+			t.Errorf("%d requests took %d writes, want 8 and 2", s.PipelineRequests, s.PipelineBatches)
 		}
 	})
+}
+
+// A gatedConn's writes wait until its gate is open.
+type gatedConn struct {
+	net.Conn
+	gate chan struct{}
+}
+
+func (c gatedConn) Write(b []byte) (int, error) {
+	<-c.gate
+	return c.Conn.Write(b)
+}
+
+func TestASharedExchangeAllocatesNothing(t *testing.T) {
+	e := echoOrigin(t)
+	e.shared = newPipelines(e, 8)
+	e.KeptAlive()
+	e.Share()
+	eventually(t, func() bool { return e.Stats().Pipelines == 1 })
+	t.Cleanup(e.shared.retire)
+	if n := testing.AllocsPerRun(1000, func() {
+		x := shared(t, e)
+		if err := roundTrip(x); err != nil {
+			t.Fatal(err)
+		}
+		x.Release(true)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 func TestAConnectionIsSharedByAsManyAsMay(t *testing.T) {
