@@ -819,7 +819,8 @@ func TestTheLastResponse(t *testing.T) {
 // again, until it does not.
 func TestTheLifetimeOfConnectionsIsLearnt(t *testing.T) {
 	const life = 20
-	ends := true
+	var ends atomic.Bool // the origin looks at it, too
+	ends.Store(true)
 	pipelining(t, nil, func(c *testkit.OriginConn) {
 		for i := 1; ; i++ {
 			r, ok := c.ReadRequest()
@@ -827,7 +828,7 @@ func TestTheLifetimeOfConnectionsIsLearnt(t *testing.T) {
 				return
 			}
 			c.Send(testkit.Reply(r.Target()))
-			if ends && i == life {
+			if ends.Load() && i == life {
 				c.ReadToEnd() // as those behind it show
 			}
 		}
@@ -847,7 +848,7 @@ func TestTheLifetimeOfConnectionsIsLearnt(t *testing.T) {
 					a := &asking{x: x, path: "/", ended: make(chan struct{})}
 					number := 0
 					a.onHead = func(a *asking) {
-						if number = int(a.x.(*turn).number); ends && number == life {
+						if number = int(a.x.(*turn).number); ends.Load() && number == life {
 							a.x.Last()
 						}
 					}
@@ -873,7 +874,7 @@ func TestTheLifetimeOfConnectionsIsLearnt(t *testing.T) {
 		if n := round(); n != 0 {
 			t.Errorf("%d requests were behind the last one", n)
 		}
-		ends = false
+		ends.Store(false)
 		round()
 		most := 0
 		for _, all := range o.Received()[1:] {
