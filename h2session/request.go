@@ -114,7 +114,7 @@ func (s *Session) openStream(st *stream, txn uint64) error {
 func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 	o := vconn.Options{
 		Addr: s.cfg.Addr, Identity: s.sess.Identity, Session: s.sess, Request: s.words(),
-		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), Meter: (*connMeter)(&s.account),
+		Stream: st.id, Txn: txn, Observer: st, ActiveToPassive: s.bound(st, len(head)), PassiveToActive: responseBound(st), Meter: (*connMeter)(&s.account),
 		Head: head, Notes: st.resp.notes,
 		Events: vconn.OnReadable | vconn.OnClosed,
 	}
@@ -208,6 +208,23 @@ func (s *Session) bound(st *stream, head int) int {
 		window *= 6
 	}
 	return head + window + s.cfg.requestHead() + 64
+}
+
+// closedWindow is the most that a client with a closed window has us hold of a
+// response: a head and the first read of a body; openWindow is the most otherwise:
+// a head and a body of 64 KiB.
+const (
+	closedWindow = 20 << 10
+	openWindow   = 66 << 10
+)
+
+// responseBound is how much of st's response may wait for the client. The write
+// loop does not know st yet.
+func responseBound(st *stream) int {
+	if st.out < closedWindow/2 {
+		return closedWindow
+	}
+	return openWindow
 }
 
 // recvBody passes DATA on that the machine has accepted.

@@ -322,6 +322,9 @@ func (t *Txn) tunnelResponseBody() event {
 		if ev := t.flush(); ev.kind != evNone {
 			return ev
 		}
+		if ev := t.awaitRoom(); ev.kind != evNone {
+			return ev
+		}
 		// From now: what was written before may have waited for the client.
 		if err := t.fillOrigin(t.tick(), t.m.cfg.Timeouts.ResponseBodyIdle); err != nil {
 			if err == io.EOF && t.respBody.EOF() == nil {
@@ -346,12 +349,15 @@ func (t *Txn) putBody(data []byte, last bool) event {
 	if len(data) == 0 {
 		return event{kind: evNone}
 	}
+	if t.inParts(data) {
+		return t.putParts(data)
+	}
 	if len(t.respOut)+len(data) > outBound {
 		if ev := t.flush(); ev.kind != evNone {
 			return ev
 		}
-		if t.out.kind != h1.Chunked && len(data) > outBound/2 {
-			return t.writeBody(data, int64(len(data)))
+		if len(data) > outBound/2 {
+			return t.writeLong(data)
 		}
 	}
 	t.bodyOut += int64(len(data))
@@ -361,6 +367,21 @@ func (t *Txn) putBody(data []byte, last bool) event {
 		t.respOut = append(t.respOut, data...)
 	}
 	return event{kind: evNone}
+}
+
+// writeLong writes data from where it is. respOut is empty before, and holds the
+// end of a chunk after.
+func (t *Txn) writeLong(data []byte) event {
+	if t.out.kind != h1.Chunked {
+		return t.writeBody(data, int64(len(data)))
+	}
+	t.respOut = h1.AppendChunkHeader(t.respOut, len(data))
+	if ev := t.flush(); ev.kind != evNone {
+		return ev
+	}
+	ev := t.writeBody(data, int64(len(data)))
+	t.respOut = append(t.respOut, "\r\n"...)
+	return ev
 }
 
 func (t *Txn) endBody() event {
@@ -449,11 +470,15 @@ func (t *Txn) writeClient(p []byte) event {
 	if t.rec.FirstByte.IsZero() {
 		t.rec.FirstByte = t.now
 	}
-	err := t.cl.write(p, t.m.cfg.Timeouts.WriteStall)
-	switch {
-	case err == nil:
-		return event{kind: evNone}
-	case isTimeout(err):
+	if err := t.cl.write(p, t.m.cfg.Timeouts.WriteStall); err != nil {
+		return clientFailed(err)
+	}
+	return event{kind: evNone}
+}
+
+// clientFailed sorts why nothing more could be written to the client.
+func clientFailed(err error) event {
+	if isTimeout(err) {
 		return event{kind: evClientStalled, err: err}
 	}
 	return event{kind: evClientGone, err: err}

@@ -100,6 +100,7 @@ type passage struct {
 	fresh       bool // a retry that wants a new connection
 	alone       bool // no connection is to be shared
 	blamed      bool // the origin did something to a shared connection that ends it
+	flowing     bool // the client has taken of the body
 	framed      bool // respBody is that of the present response
 	lastResort  bool // see view
 	watching    bool

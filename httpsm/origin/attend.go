@@ -219,7 +219,7 @@ func (c *conn) pull(fd uintptr) error {
 	if err := c.room(); err != nil {
 		return err
 	}
-	space := c.buf.b[c.w:]
+	space := c.space()
 	n, err := receive(fd, space)
 	c.w += n
 	c.filled = n == len(space)

@@ -22,6 +22,7 @@ type conn struct {
 	filled bool    // the last read took all there was room for
 	buf    *buffer // nil: nothing buffered
 	r, w   int     // buf.b[r:w] is unread
+	most   int     // bytes that a read takes; 0: as many as there is room for
 
 	// Of the pool.
 	shelf    atomic.Int32 // which it is on, from 1; 0: it is not idle
@@ -39,7 +40,10 @@ type conn struct {
 	watcher *watcher // of the pool
 }
 
-var _ Exchange = (*conn)(nil)
+var (
+	_ Exchange = (*conn)(nil)
+	_ Sparing  = (*conn)(nil)
+)
 
 // begin makes the connection an exchange.
 func (c *conn) begin(reused bool) {
@@ -98,7 +102,7 @@ func (c *conn) Fill() error {
 		return err
 	}
 	for {
-		space := c.buf.b[c.w:]
+		space := c.space()
 		n, err := c.nc.Read(space)
 		c.w += n
 		c.filled = n == len(space)
@@ -131,7 +135,11 @@ func (c *conn) unannounced(err error) error {
 func (c *conn) room() error {
 	switch {
 	case c.buf == nil:
-		c.buf = getBuffer(0)
+		class := 0
+		if c.filled { // it was spared in the midst of a long body
+			class = bodyClass
+		}
+		c.buf = getBuffer(class)
 	case c.w == 0:
 		if c.filled && c.buf.class < bodyClass { // a long body: fewer, larger reads
 			class := c.buf.class + 1
@@ -150,6 +158,26 @@ func (c *conn) room() error {
 	}
 	return c.grow()
 }
+
+// space is where the next read goes.
+func (c *conn) space() []byte {
+	space := c.buf.b[c.w:]
+	if c.most > 0 && c.most < len(space) {
+		return space[:c.most]
+	}
+	return space
+}
+
+// Spare gives an empty buffer back: nothing is read for a while.
+func (c *conn) Spare() {
+	if c.buf != nil && c.r == c.w {
+		c.buf.put()
+		c.buf, c.r, c.w = nil, 0, 0
+	}
+}
+
+// AtMost bounds the reads that follow.
+func (c *conn) AtMost(n int) { c.most = n }
 
 // grow moves a full buffer's bytes (r is 0) to one of the next class.
 func (c *conn) grow() error {
@@ -237,7 +265,7 @@ func (c *conn) Release(reusable bool) {
 		c.buf.put()
 		c.buf, c.r, c.w = nil, 0, 0
 	}
-	c.filled = false
+	c.filled, c.most = false, 0
 	s := c.state.And(^(inUse | behind | awaited))
 	if s&inUse == 0 {
 		panic("origin: exchange released twice")

@@ -46,6 +46,17 @@ type Exchange interface {
 	NetConn() net.Conn
 }
 
+// A Sparing exchange can do with less memory while its response cannot be passed
+// on. Its methods are for who reads, as Fill is.
+type Sparing interface {
+	// Spare gives the read buffer back to its pool if nothing is buffered. The
+	// next Fill takes another.
+	Spare()
+	// AtMost has a Fill take at most n bytes, from now to Release; 0: as many as
+	// the buffer has room for.
+	AtMost(n int)
+}
+
 // Info describes the connection of an exchange.
 type Info struct {
 	// ConnID names the connection in the log: unique in the process, from 1.
