@@ -183,6 +183,9 @@ func (c *client) write(p []byte, stall time.Duration) error {
 		p = p[n:]
 		switch {
 		case err == nil:
+			if stall > 0 && c.vc != nil {
+				c.vc.SetWriteDeadline(time.Time{}) // TryWrite would fail once it has passed
+			}
 			return nil
 		case isTimeout(err) && (n > 0 || c.consumed() != before) && len(p) > 0 && c.resumable():
 			continue // slow, but reading

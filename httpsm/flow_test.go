@@ -271,6 +271,28 @@ func TestSlowButHonest(t *testing.T) {
 		c.Close()
 		c.wantEnd("client_closed")
 	})
+	bubble(t, "an origin that pauses after its client did", func(t *testing.T) {
+		// Both within their bounds; that of the client's pause is not to end the
+		// origin's.
+		const long = 1 << 20
+		r := newRig(t, func(c *Config) { c.Timeouts.WriteStall, c.Timeouts.ResponseBodyIdle = 10*time.Second, time.Hour }, func(c *testkit.OriginConn) {
+			c.ReadRequest()
+			c.Sendf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", long+4, strings.Repeat("x", long))
+			c.Wait(30 * time.Second)
+			c.Send("late")
+			c.ReadToEnd()
+		})
+		c := r.open()
+		io.WriteString(c, get)
+		c.CloseWrite()
+		time.Sleep(5 * time.Second)
+		got, err := io.ReadAll(c)
+		if err != nil || !strings.HasSuffix(string(got), "xlate") {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		c.Close()
+		r.wantRecord(Completed, 200)
+	})
 	bubble(t, "a client that reads slowly", func(t *testing.T) {
 		r := newRig(t, nil, testkit.Serve(testkit.Reply(strings.Repeat("x", 1<<20))))
 		c := r.open()
