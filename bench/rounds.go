@@ -97,10 +97,14 @@ func syscallRound(ctx context.Context, f *field, r *runner, tables map[string][]
 	return nil
 }
 
+// leastRest is how long it takes at least until what rests is measured: those that
+// give memory back do so after a second or two.
+const leastRest = 3 * time.Second
+
 // restRounds measures what connections or streams cost that do nothing, for
 // each number of them.
 func restRounds(ctx context.Context, f *field, w load.Workload, tables []*report.Table, progress io.Writer) error {
-	rest := f.opts.timing.Window + f.opts.timing.WarmUp
+	rest := max(f.opts.timing.Window+f.opts.timing.WarmUp, leastRest)
 	for _, t := range tables {
 		for round := range f.opts.rounds {
 			for _, g := range rotated(f.running(w), round) {

@@ -53,6 +53,27 @@ func (s *Session) sendToRest() {
 	s.conn.SetReadDeadline(longAgo)
 }
 
+// Resettle has the sessions that rest lie down once more, each in a new goroutine.
+// A goroutine begins with a stack as large as the average of those the collector
+// has found in use last, and that of a waiting one does not shrink below 4 KiB: a
+// session that went to rest in the midst of a burst of connections has twice the
+// stack of one that did so after a quiet collection. It returns before that is
+// done, and says how many sessions it is. OnRest is called as for every rest.
+func (s *Server) Resettle() (sessions int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ss := range s.sessions {
+		ss.lock()
+		if ss.m.resting && ss.m.phase == serving && !ss.drowsy.Load() {
+			ss.drowsy.Store(true)
+			ss.conn.SetReadDeadline(longAgo)
+			sessions++
+		}
+		ss.unlock()
+	}
+	return sessions
+}
+
 // lieDown is for the read loop when a read has failed in a drowsy session. It
 // reports whether the session rests now; otherwise reading goes on.
 func (s *Session) lieDown() bool {

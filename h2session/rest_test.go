@@ -232,3 +232,32 @@ type noDeadlines struct{ net.Conn }
 
 func (noDeadlines) SetDeadline(time.Time) error     { return http.ErrNotSupported }
 func (noDeadlines) SetReadDeadline(time.Time) error { return http.ErrNotSupported }
+
+// A session at rest lies down once more when it is told to, and is the same after;
+// one that does not rest is left alone.
+func TestASessionAtRestResettles(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cl, rests := resting(t, Config{}, nil)
+		cl.Handshake()
+		synctest.Wait()
+		if n := cl.srv.Resettle(); n != 0 {
+			t.Errorf("%d sessions, and none rests", n)
+		}
+		sleepAndWant(t, 2*restAfter, rests, 1)
+		for want := range int32(3) {
+			if n := cl.srv.Resettle(); n != 1 {
+				t.Errorf("%d sessions, want 1", n)
+			}
+			sleepAndWant(t, time.Millisecond, rests, 2+want)
+		}
+		sleepAndWant(t, 20*restAfter, rests, 4)
+		ask(cl, 1)
+		ask(cl, 3)
+		sleepAndWant(t, 2*restAfter, rests, 5)
+		cl.srv.Resettle()
+		ask(cl, 5) // while it does
+		if r := cl.end(); r.Cause != pitag.CauseClientClosed || r.Streams != 3 {
+			t.Errorf("record %+v", r)
+		}
+	})
+}

@@ -2,11 +2,11 @@ package httpsm
 
 import (
 	"net"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
@@ -15,32 +15,18 @@ import (
 // each read with the same response, and allocates nothing for it. (A connection
 // in memory would need a watcher while it is idle; a socket is looked at.)
 func benchMachine(b *testing.B, response string) *Machine {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
+	addr := testkit.ServeTCP(b, func(c net.Conn) {
+		buf, canned := make([]byte, 64<<10), []byte(response)
 		for {
-			c, err := l.Accept()
-			if err != nil {
+			if _, err := c.Read(buf); err != nil {
 				return
 			}
-			serving.Go(func() {
-				defer c.Close()
-				buf, canned := make([]byte, 64<<10), []byte(response)
-				for {
-					if _, err := c.Read(buf); err != nil {
-						return
-					}
-					if _, err := c.Write(canned); err != nil {
-						return
-					}
-				}
-			})
+			if _, err := c.Write(canned); err != nil {
+				return
+			}
 		}
 	})
-	g, err := origin.NewGroup(origin.Config{Endpoints: []origin.EndpointConfig{{Addr: l.Addr().String()}}})
+	g, err := origin.NewGroup(origin.Config{Endpoints: []origin.EndpointConfig{{Addr: addr}}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -49,8 +35,6 @@ func benchMachine(b *testing.B, response string) *Machine {
 		m.literal.Close()
 		m.dismiss()
 		g.Close()
-		l.Close()
-		serving.Wait()
 	})
 	return m
 }

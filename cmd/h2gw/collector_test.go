@@ -10,11 +10,18 @@ import (
 
 func TestSmallHeapsHaveHeadroom(t *testing.T) {
 	for _, tt := range []struct {
-		live uint64
-		want int
-	}{{0, 1600}, {1 << 20, 1600}, {4 << 20, 400}, {8 << 20, 200}, {16 << 20, 100}, {1 << 30, 100}, {1 << 44, 100}} {
-		if got := percentFor(tt.live); got != tt.want {
-			t.Errorf("%d bytes alive: %d %%, want %d", tt.live, got, tt.want)
+		last, live uint64
+		want       int
+	}{
+		{0, 0, 1600}, {1 << 20, 1 << 20, 1600}, {4 << 20, 4 << 20, 400}, {8 << 20, 8 << 20, 200},
+		{16 << 20, 16 << 20, 100}, {1 << 30, 1 << 30, 100}, {1 << 44, 1 << 44, 100},
+		// It grows: the first collection, connections that come, large heaps.
+		{0, 2 << 20, 100}, {2 << 20, 3 << 20, 100}, {8 << 20, 9 << 20, 100},
+		// It moves a little, or shrinks.
+		{4<<20 - 300<<10, 4 << 20, 400}, {8<<20 - 900<<10, 8 << 20, 200}, {12 << 20, 4 << 20, 400},
+	} {
+		if got := percentFor(tt.last, tt.live); got != tt.want {
+			t.Errorf("%d bytes alive, %d before: %d %%, want %d", tt.live, tt.last, got, tt.want)
 		}
 	}
 }

@@ -42,10 +42,12 @@ type Gateway struct {
 	registry registry
 	memory   *h2session.Memory
 	tidier   tidier
-	panics   atomic.Uint64 // recovered here, beside those the servers count
-	started  atomic.Bool
-	stopped  chan struct{} // closed when Shutdown has ended
-	stopping atomic.Bool
+	// resettled: the stacks that sessions have left are to be given back.
+	resettled atomic.Bool
+	panics    atomic.Uint64 // recovered here, beside those the servers count
+	started   atomic.Bool
+	stopped   chan struct{} // closed when Shutdown has ended
+	stopping  atomic.Bool
 }
 
 // ids gives each protocol's connections their identities, from one counter.
@@ -75,7 +77,7 @@ func (i *ids) next(protocol string) pitag.Identity {
 func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, log: cfg.Log, ids: newIDs(), stopped: make(chan struct{})}
 	g.registry.open = make(map[uint64]*pitag.Session)
-	g.tidier.tidy = tidyUp
+	g.tidier.tidy = g.tidyUp
 	if err := g.build(); err != nil {
 		g.discard()
 		return nil, err

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // What stands before and behind the gateway where its own cost is measured: a
@@ -169,28 +171,7 @@ func (s shape) response() []byte {
 // that came together with one write.
 func leanOrigin(tb testing.TB, s shape) (addr string) {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer c.Close()
-				_ = answerAll(c, s.response(), s.post)
-			})
-		}
-	})
-	tb.Cleanup(func() {
-		l.Close()
-		serving.Wait()
-	})
-	return l.Addr().String()
+	return testkit.ServeTCP(tb, func(c net.Conn) { _ = answerAll(c, s.response(), s.post) })
 }
 
 // answerAll reads requests with bodies of the size given.

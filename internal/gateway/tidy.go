@@ -61,12 +61,17 @@ func (t *tidier) look() {
 }
 
 // tidyUp gives memory back, if it is worth it. garbage is what is known to have
-// become garbage.
-func tidyUp(garbage int64) bool {
-	if !worthwhile(garbage) {
+// become garbage. If what rests has large stacks, it moves to small ones, which
+// calls note; their memory is given back then.
+func (g *Gateway) tidyUp(garbage int64) bool {
+	again := g.resettled.Swap(false)
+	if !again && !worthwhile(garbage) && !stacksAreLarge() {
 		return false
 	}
 	giveBack()
+	if !again && stacksAreLarge() {
+		g.resettled.Store(g.h2.Resettle()+g.h2c.Resettle() > 0)
+	}
 	return true
 }
 
@@ -92,4 +97,19 @@ func worthwhile(garbage int64) bool {
 		held += objects - live // garbage, if nothing new is alive
 	}
 	return held >= leastTidied && held >= (total-released)/tidyShare
+}
+
+const (
+	// largeStack is the average from which on stacks are larger than waiting
+	// needs: that is 2 KiB, the smallest there is, and some are in use.
+	largeStack = 3 << 10
+	// leastStacks is how many goroutines are worth the trouble.
+	leastStacks = 500
+)
+
+func stacksAreLarge() bool {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/sched/goroutines:goroutines"}}
+	metrics.Read(s)
+	n := s[1].Value.Uint64()
+	return n >= leastStacks && s[0].Value.Uint64() >= n*largeStack
 }

@@ -78,3 +78,35 @@ func TestWhatEndedIsAddedUp(t *testing.T) {
 		}
 	})
 }
+
+// Goroutines that wait deep in their stacks, and then in a few frames: large is
+// what they are on average.
+func TestLargeStacksAreSeen(t *testing.T) {
+	wait, waiting := make(chan struct{}), make(chan struct{})
+	for range 2 * leastStacks {
+		go deep(40, waiting, wait)
+	}
+	for range 2 * leastStacks {
+		<-waiting
+	}
+	if !stacksAreLarge() {
+		t.Error("stacks of 40 frames with 128 bytes each are not large")
+	}
+	close(wait)
+	giveBack()
+	if stacksAreLarge() {
+		t.Error("no goroutine is left, and stacks are large")
+	}
+}
+
+//go:noinline
+func deep(n int, waiting chan<- struct{}, wait <-chan struct{}) (sum byte) {
+	var frame [128]byte
+	frame[n] = byte(n)
+	if n == 0 {
+		waiting <- struct{}{}
+		<-wait
+		return 0
+	}
+	return deep(n-1, waiting, wait) + frame[n]
+}
