@@ -294,7 +294,7 @@ func TestStreamsTakeTurns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n = 200_000
 		cl := start(t, Config{}, send(n))
-		cl.Handshake(window(0))
+		cl.Handshake(window(closedWindow / 2)) // which is no closed one
 		cl.Window(0, 1<<20)
 		cl.Get(1, "/")
 		cl.Get(3, "/")
