@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,6 +58,13 @@ func (r *rig) dial() *wire {
 func (r *rig) dialSilently() *wire {
 	r.t.Helper()
 	conn, err := net.Dial("tcp", r.Addr(gateway.ListenerPlain).String())
+	for range 50 {
+		if !errors.Is(err, syscall.ECONNRESET) {
+			break
+		}
+		// Refused before Dial had returned. The next one may get to say something.
+		conn, err = net.Dial("tcp", r.Addr(gateway.ListenerPlain).String())
+	}
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -108,7 +108,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	held := int64(r.metric("h2gw_memory_buffered_bytes"))
 	t.Logf("refused the %dth stream, with %d KiB held", len(hog.heads)+1, held>>10)
-	if held < 2<<20 {
+	// What is being written is counted, too, and by now perhaps no more.
+	const batch = 128 << 10
+	if held < 2<<20-batch {
 		t.Errorf("refused with %d bytes held", held)
 	}
 	r.overloadedLine()
