@@ -1,8 +1,8 @@
 package vconn
 
-// AwaitDrained waits until at most most bytes that this end wrote are unread. So a writer can wait before it has
-// anything to write, and holds nothing meanwhile. It fails as Write does. Others
-// must not write at the same time.
+// AwaitDrained waits until at most most bytes that this end wrote are unread. So
+// a writer can wait before it has anything to write, and holds nothing meanwhile.
+// It fails as Write does. Others must not write at the same time.
 func (c *Conn) AwaitDrained(most int) (err error) {
 	out := c.out()
 	c.pair.mu.Lock()
