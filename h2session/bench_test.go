@@ -25,10 +25,10 @@ func (trivial) AcceptVConn(c *vconn.Conn) {
 	c.Observe(trivial{}, vconn.OnPeerClosed|vconn.OnPeerReset|vconn.OnClosed)
 	b, _ := c.Peek()
 	c.Discard(len(b))
-	c.TryWriteClose(benchResponse)
+	c.TryWriteClose(benchResponse, nil)
 }
 
-func (trivial) Readable(*vconn.Conn)                     {}
+func (trivial) Readable(*vconn.Conn, vconn.Later)        {}
 func (trivial) Consumed(*vconn.Conn, int)                {}
 func (trivial) PeerReset(*vconn.Conn, *vconn.ResetError) {}
 func (trivial) Closed(*vconn.Conn)                       {}

@@ -106,7 +106,7 @@ func (s *Session) attend() {
 var _ vconn.Observer = (*stream)(nil)
 
 // Readable says that a response has more to say; see vconn.Observer.
-func (st *stream) Readable(*vconn.Conn) { st.sess.post(st, postedReadable) }
+func (st *stream) Readable(*vconn.Conn, vconn.Later) { st.sess.post(st, postedReadable) }
 
 // Consumed returns credit to the client for what the transaction has read. It is
 // called for requests with a body only.

@@ -114,7 +114,7 @@ type passive struct{ t *Txn }
 
 // Readable is called when the client has closed both ways, without a reset:
 // nobody will read the answer.
-func (p *passive) Readable(*vconn.Conn) {
+func (p *passive) Readable(*vconn.Conn, vconn.Later) {
 	if p.t.tun.Load() == nil { // a tunnel has two ends to pass on
 		p.t.leave()
 	}

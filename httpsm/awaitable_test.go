@@ -56,7 +56,7 @@ func (a *awaited) tell() {
 	a.cond.Broadcast()
 	a.mu.Unlock()
 	if r != nil {
-		r.Resume()
+		r.Resume(nil)
 	}
 }
 
@@ -69,7 +69,7 @@ func (a *awaited) Await(r origin.Resumer) bool {
 	a.resumer = r
 	if a.err != nil || len(a.in) > 0 {
 		a.resumer = nil
-		go r.Resume()
+		go r.Resume(nil)
 	}
 	return true
 }
@@ -138,7 +138,7 @@ func (a *awaited) Abort() {
 	a.cond.Broadcast()
 	a.mu.Unlock()
 	if r != nil {
-		go r.Resume() // a goroutine of the connection
+		go r.Resume(nil) // a goroutine of the connection
 	}
 }
 

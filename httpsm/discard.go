@@ -42,7 +42,7 @@ func (d *discard) start() {
 }
 
 // Resume implements origin.Resumer.
-func (d *discard) Resume() {
+func (d *discard) Resume(origin.Later) {
 	if len(d.ex.Buffered()) == 0 {
 		// Nothing came: Fill says at once why.
 		if err := d.ex.Fill(); errors.Is(err, os.ErrDeadlineExceeded) && d.ex.Behind() {

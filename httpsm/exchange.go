@@ -446,7 +446,7 @@ func (t *Txn) tryFlush(last bool) event {
 	var n int
 	var err error
 	if last {
-		n, err = t.cl.vc.TryWriteClose(t.respOut)
+		n, err = t.cl.vc.TryWriteClose(t.respOut, t.later)
 	} else {
 		n, err = t.cl.vc.TryWrite(t.respOut)
 	}

@@ -43,6 +43,7 @@ func (t *Txn) runInline() {
 		t.breakDown()
 		next = atEnd
 	}
+	t.later = nil
 	switch next {
 	case atEnd:
 		t.leaveVConn()
@@ -58,8 +59,8 @@ func (t *Txn) runInline() {
 
 // Resume goes on when the origin has answered, or will not; see
 // [origin.Resumer].
-func (t *Txn) Resume() {
-	t.resumed = true
+func (t *Txn) Resume(later origin.Later) {
+	t.resumed, t.later = true, later
 	t.tick()
 	t.runInline()
 }

@@ -65,7 +65,7 @@ func BenchmarkTransaction(b *testing.B) {
 				}
 				if mode == "inline" {
 					x.in = x.response
-					x.resumer.Resume()
+					x.resumer.Resume(nil)
 					p, err := c.Peek()
 					if len(p) < 200 || err != nil {
 						b.Fatalf("%q, %v", p, err)
@@ -112,7 +112,7 @@ func BenchmarkManyAtOnce(b *testing.B) {
 	}
 	end := func() {
 		exchanges[next].in = response
-		exchanges[next].resumer.Resume()
+		exchanges[next].resumer.Resume(nil)
 		p, err := conns[next].Peek()
 		if len(p) < 200 || err != nil {
 			b.Fatalf("%q, %v", p, err)

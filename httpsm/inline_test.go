@@ -329,7 +329,7 @@ func TestTheEndOfWhatIsAwaited(t *testing.T) {
 		r.a.in = []byte(okResponse)
 		r.a.mu.Unlock()
 		c.Reset(codeCancel)
-		resumer.Resume()
+		resumer.Resume(nil)
 		r.wantRecord(ClientAbort, 499)
 	})
 	bubble(t, "shutdown", func(t *testing.T) {
@@ -413,7 +413,7 @@ func (r *rig) wantPanics(n uint64) {
 // An explosiveWhen panics when it is told certain things.
 type explosiveWhen struct{ readable, closed bool }
 
-func (e *explosiveWhen) Readable(*vconn.Conn) {
+func (e *explosiveWhen) Readable(*vconn.Conn, vconn.Later) {
 	if e.readable {
 		e.readable = false // once: ending tells it, too
 		panic("readable")

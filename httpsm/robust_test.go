@@ -116,7 +116,7 @@ func TestAStoppedUploadDoesNotReadAgain(t *testing.T) {
 // explosive panics whenever it is told something.
 type explosive struct{ told int }
 
-func (e *explosive) Readable(*vconn.Conn)                     { e.told++; panic("readable") }
+func (e *explosive) Readable(*vconn.Conn, vconn.Later)        { e.told++; panic("readable") }
 func (e *explosive) Consumed(*vconn.Conn, int)                {}
 func (e *explosive) PeerReset(*vconn.Conn, *vconn.ResetError) { e.told++; panic("reset") }
 func (e *explosive) Closed(*vconn.Conn)                       { e.told++; panic("closed") }

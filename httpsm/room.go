@@ -87,7 +87,7 @@ func (t *Txn) putParts(data []byte) event {
 	}
 	t.bodyOut += int64(len(data))
 	before := len(t.respOut)
-	n, err := t.cl.vc.TryWriteParts(t.respOut, data)
+	n, err := t.cl.vc.TryWriteParts(t.respOut, data, t.later)
 	t.cl.bytesOut += uint64(n)
 	lost := min(t.bodyOut, int64(before+len(data)-n))
 	t.rec.BytesOut += t.bodyOut - lost

@@ -114,6 +114,7 @@ type passage struct {
 	group  *origin.Group
 	ep     *origin.Endpoint
 	await  origin.Awaitable // ex, if one may wait for it inline
+	later  origin.Later     // of who runs the segment; nil: nobody
 	shared origin.Shared    // ex, if its connection is shared
 
 	now       time.Time

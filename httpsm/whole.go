@@ -20,7 +20,7 @@ func (t *Txn) passWhole() event {
 		t.rec.FirstByte = t.now
 	}
 	head := len(t.respOut)
-	written, err := t.cl.vc.TryWriteCloseParts(t.respOut, body)
+	written, err := t.cl.vc.TryWriteCloseParts(t.respOut, body, t.later)
 	t.cl.bytesOut += uint64(written)
 	t.rec.BytesOut += int64(max(0, written-head))
 	t.closed = err == nil && written == head+len(body)

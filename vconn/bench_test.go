@@ -61,7 +61,7 @@ func openVirtual(b *testing.B, o vconn.Observer) func() (a, p net.Conn) {
 // unmoved is an Observer that does nothing, to see what telling it costs.
 type unmoved struct{}
 
-func (unmoved) Readable(*vconn.Conn)                     {}
+func (unmoved) Readable(*vconn.Conn, vconn.Later)        {}
 func (unmoved) Consumed(*vconn.Conn, int)                {}
 func (unmoved) PeerReset(*vconn.Conn, *vconn.ResetError) {}
 func (unmoved) Closed(*vconn.Conn)                       {}
@@ -162,7 +162,7 @@ func BenchmarkTransactionAtOnce(b *testing.B) {
 		p.Observe(unmoved{}, atTheEnd)
 		view, _ := p.Peek()
 		p.Discard(len(view))
-		p.TryWriteClose(response)
+		p.TryWriteClose(response, nil)
 	}))
 	o := vconn.Options{
 		Identity: pitag.Identity{Tag: "h2", ID: 1}, Observer: unmoved{}, Events: vconn.OnReadable | vconn.OnClosed,

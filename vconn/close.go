@@ -15,7 +15,7 @@ func (c *Conn) CloseWrite() error {
 		c.peer().postReadable(OnReadable)
 	}
 	w := out.wait
-	p.unlockAndTell()
+	p.unlockAndTell(nil)
 	w.wake()
 	return nil
 }
@@ -32,7 +32,7 @@ func (c *Conn) CloseRead() error {
 	}
 	c.refuse()
 	w := in.wait
-	p.unlockAndTell()
+	p.unlockAndTell(nil)
 	w.wake()
 	return nil
 }
@@ -78,14 +78,15 @@ func (c *Conn) CloseAfter(n int) {
 	}
 	c.shut()
 	a, b := p.waiters()
-	p.unlockAndTell()
+	p.unlockAndTell(nil)
 	a.wake()
 	b.wake()
 }
 
 // TryWriteClose is TryWrite, and when that took all of p, Close: the peer gets
-// the last bytes and the end in one. Where n < len(p), the end stays open.
-func (c *Conn) TryWriteClose(p []byte) (n int, err error) {
+// the last bytes and the end in one. Where n < len(p), the end stays open. later
+// is for the peer's observer; nil: none.
+func (c *Conn) TryWriteClose(p []byte, later Later) (n int, err error) {
 	c.pair.mu.Lock()
 	err = c.writeErr()
 	if err == nil && !c.out().writing {
@@ -96,7 +97,7 @@ func (c *Conn) TryWriteClose(p []byte) (n int, err error) {
 		c.shut()
 		a, b = c.pair.waiters()
 	}
-	c.pair.unlockAndTell()
+	c.pair.unlockAndTell(later)
 	a.wake()
 	b.wake()
 	return n, err
@@ -126,7 +127,7 @@ func (c *Conn) ResetFor(why Reason, code uint32) (in, out int) {
 		c.shut()
 	}
 	a, b := p.waiters()
-	p.unlockAndTell()
+	p.unlockAndTell(nil)
 	a.wake()
 	b.wake()
 	return in, out

@@ -92,7 +92,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		if n, err, done := c.tryRead(p); done {
 			w := in.wanted()
-			c.pair.unlockAndTell()
+			c.pair.unlockAndTell(nil)
 			w.wake()
 			return n, err
 		}
@@ -147,7 +147,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 			out.need = min(len(p)-n, (out.bound+1)/2)
 			if tell, obs, set := c.peer().claim(); tell {
 				c.pair.mu.Unlock()
-				c.peer().deliver(obs, set)
+				c.peer().deliver(obs, set, nil)
 				c.pair.mu.Lock()
 				continue
 			}
@@ -159,7 +159,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 		out.writing, out.need = false, 0
 		out.wait.wake()
 	}
-	c.pair.unlockAndTell()
+	c.pair.unlockAndTell(nil)
 	return n, err
 }
 
@@ -205,7 +205,7 @@ func (c *Conn) TryWrite(p []byte) (n int, err error) {
 	if err == nil && !c.out().writing {
 		n = c.put(p)
 	}
-	c.pair.unlockAndTell()
+	c.pair.unlockAndTell(nil)
 	return n, err
 }
 
@@ -254,7 +254,7 @@ func (c *Conn) Discard(n int) {
 	c.pair.mu.Lock()
 	c.used(n)
 	w := in.wanted()
-	c.pair.unlockAndTell()
+	c.pair.unlockAndTell(nil)
 	w.wake()
 }
 

@@ -18,7 +18,7 @@ func (c *Conn) DiscardLeft(n int) (left int) {
 	c.used(n)
 	w := in.wanted()
 	left = in.n
-	c.pair.unlockAndTell()
+	c.pair.unlockAndTell(nil)
 	w.wake()
 	return left
 }

@@ -20,8 +20,9 @@ package vconn
 // may call all methods of the Conn.
 type Observer interface {
 	// Readable says that the incoming direction went from empty to not
-	// empty, or ended: the peer called CloseWrite, Close or Reset.
-	Readable(*Conn)
+	// empty, or ended: the peer called CloseWrite, Close or Reset. later is
+	// what the peer's call was given, nil for most.
+	Readable(c *Conn, later Later)
 	// Consumed says that the peer is done with n more bytes that this end
 	// wrote: it read them, or discarded them by CloseRead, Close or Reset.
 	// Bytes that this end's own Reset discards are in that call's result
@@ -32,6 +33,17 @@ type Observer interface {
 	// Closed says that both ends are closed. It is called once. The active
 	// end's is called when that of the passive end has returned.
 	Closed(*Conn)
+}
+
+// A Later is somebody in the midst of several things of which each may have news
+// for the same reader: who acts on the first at once acts often. Where an Observer
+// is given one it may leave to it what it would do. A Later is for the goroutine
+// that got it, and for the time of the call.
+type Later interface {
+	// Later has f.Flush called, once for each call of Later, on the same
+	// goroutine, as soon as the things at hand are done, which is within
+	// microseconds. Flush must not block.
+	Later(f interface{ Flush() })
 }
 
 // Events are kinds of calls to an Observer. Who does not want some of them says
@@ -105,15 +117,15 @@ func (c *Conn) postClosed() { c.events.pending |= OnClosed & c.events.want }
 // unlockAndTell releases the pair's lock and tells both observers what was
 // posted under it. It is small, so that it is inlined: a connection of which
 // nobody wants to know anything now pays for two looks.
-func (p *pair) unlockAndTell() {
+func (p *pair) unlockAndTell(later Later) {
 	if p.ends[active].events.pending|p.ends[passive].events.pending == 0 {
 		p.mu.Unlock()
 		return
 	}
-	p.tell()
+	p.tell(later)
 }
 
-func (p *pair) tell() {
+func (p *pair) tell(later Later) {
 	a, b := &p.ends[active], &p.ends[passive]
 	tellA, obsA, setA := a.claim()
 	tellB, obsB, setB := b.claim()
@@ -121,12 +133,12 @@ func (p *pair) tell() {
 	switch {
 	case tellA && tellB:
 		// Deferred: a's observer may panic, and the duty to b is taken.
-		defer b.deliver(obsB, setB)
-		a.deliver(obsA, setA)
+		defer b.deliver(obsB, setB, later)
+		a.deliver(obsA, setA, later)
 	case tellA:
-		a.deliver(obsA, setA)
+		a.deliver(obsA, setA, later)
 	case tellB:
-		b.deliver(obsB, setB)
+		b.deliver(obsB, setB, later)
 	}
 }
 
@@ -147,7 +159,7 @@ func (c *Conn) claim() (tell bool, o Observer, s eventSet) {
 // so that two observers that answer each other do not recurse. An observer that
 // panics loses that event only: whoever recovers must not find the end deaf for
 // ever.
-func (c *Conn) deliver(o Observer, s eventSet) {
+func (c *Conn) deliver(o Observer, s eventSet, later Later) {
 	mu := &c.pair.mu
 	told := false
 	defer func() {
@@ -158,7 +170,7 @@ func (c *Conn) deliver(o Observer, s eventSet) {
 		}
 	}()
 	for {
-		c.call(o, s)
+		c.call(o, s, later)
 		if s.pending&OnClosed != 0 {
 			break
 		}
@@ -177,7 +189,7 @@ func (c *Conn) deliver(o Observer, s eventSet) {
 }
 
 // call makes the calls that s stands for.
-func (c *Conn) call(o Observer, s eventSet) {
+func (c *Conn) call(o Observer, s eventSet, later Later) {
 	if s.pending&OnConsumed != 0 {
 		o.Consumed(c, s.consumed)
 	}
@@ -185,7 +197,7 @@ func (c *Conn) call(o Observer, s eventSet) {
 		o.PeerReset(c, c.pair.reset) // set before it was posted, and never changed
 	}
 	if s.pending&OnReadable != 0 {
-		o.Readable(c)
+		o.Readable(c, later)
 	}
 	if s.pending&OnClosed != 0 {
 		o.Closed(c)
@@ -200,7 +212,7 @@ func (c *Conn) call(o Observer, s eventSet) {
 func (p *pair) passClosedOn() {
 	p.mu.Lock()
 	p.tellActiveClosed()
-	p.unlockAndTell()
+	p.unlockAndTell(nil)
 }
 
 // SetObserver makes o the observer of this end in place of any before it; nil
@@ -235,5 +247,5 @@ func (c *Conn) Observe(o Observer, want Events) {
 	case c.events.want&OnClosed == 0:
 		p.tellActiveClosed()
 	}
-	p.unlockAndTell()
+	p.unlockAndTell(nil)
 }

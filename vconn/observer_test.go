@@ -27,7 +27,7 @@ func (j *journal) add(s string) {
 	j.mu.Unlock()
 }
 
-func (j *journal) Readable(*vconn.Conn) { j.add("readable") }
+func (j *journal) Readable(*vconn.Conn, vconn.Later) { j.add("readable") }
 func (j *journal) Consumed(_ *vconn.Conn, n int) {
 	j.add(fmt.Sprint("consumed ", n))
 	j.mu.Lock()
@@ -186,7 +186,7 @@ func (o *callAll) probe(c *vconn.Conn) {
 	<-done
 }
 
-func (o *callAll) Readable(c *vconn.Conn)                       { o.probe(c) }
+func (o *callAll) Readable(c *vconn.Conn, _ vconn.Later)        { o.probe(c) }
 func (o *callAll) Consumed(c *vconn.Conn, _ int)                { o.probe(c) }
 func (o *callAll) PeerReset(c *vconn.Conn, _ *vconn.ResetError) { o.probe(c) }
 func (o *callAll) Closed(c *vconn.Conn)                         { o.probe(c) }
@@ -228,7 +228,7 @@ func (e echo) step(c *vconn.Conn) {
 		c.TryWrite(b[:])
 	}
 }
-func (e echo) Readable(c *vconn.Conn)                       { e.step(c) }
+func (e echo) Readable(c *vconn.Conn, _ vconn.Later)        { e.step(c) }
 func (e echo) Consumed(c *vconn.Conn, _ int)                { e.step(c) }
 func (e echo) PeerReset(c *vconn.Conn, _ *vconn.ResetError) {}
 func (e echo) Closed(*vconn.Conn)                           {}
@@ -266,7 +266,7 @@ func (o *alone) enter(n int, closed bool) {
 		o.closed.Add(1)
 	}
 }
-func (o *alone) Readable(*vconn.Conn)                         { o.enter(0, false) }
+func (o *alone) Readable(*vconn.Conn, vconn.Later)            { o.enter(0, false) }
 func (o *alone) Consumed(_ *vconn.Conn, n int)                { o.enter(n, false) }
 func (o *alone) PeerReset(_ *vconn.Conn, _ *vconn.ResetError) { o.enter(0, false) }
 func (o *alone) Closed(*vconn.Conn)                           { o.enter(0, true) }
@@ -335,7 +335,7 @@ type drain struct {
 	got int
 }
 
-func (d *drain) Readable(c *vconn.Conn) {
+func (d *drain) Readable(c *vconn.Conn, _ vconn.Later) {
 	for c.Buffered() > 0 {
 		n, _ := c.Read(make([]byte, 7))
 		d.got += n
@@ -377,7 +377,7 @@ func (r reader) Consumed(c *vconn.Conn, n int) {
 // faulty panics when it is told of bytes.
 type faulty struct{ *journal }
 
-func (faulty) Readable(*vconn.Conn) { panic("fault of an observer") }
+func (faulty) Readable(*vconn.Conn, vconn.Later) { panic("fault of an observer") }
 
 func TestAnObserverThatPanickedIsStillToldTheRest(t *testing.T) {
 	j := new(journal)
@@ -416,8 +416,8 @@ func TestAPanicOfOneObserverLeavesTheOtherItsEvent(t *testing.T) {
 // once is told of one event and then takes itself off.
 type once struct{ *journal }
 
-func (o once) Readable(c *vconn.Conn) {
-	o.journal.Readable(c)
+func (o once) Readable(c *vconn.Conn, _ vconn.Later) {
+	o.journal.Readable(c, nil)
 	c.SetObserver(nil)
 }
 

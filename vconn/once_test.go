@@ -16,7 +16,7 @@ import (
 func TestTryWriteCloseIsAWriteAndTheEnd(t *testing.T) {
 	j := new(journal)
 	a, p := open(t, vconn.Options{Observer: j})
-	n, err := p.TryWriteClose([]byte("HTTP"))
+	n, err := p.TryWriteClose([]byte("HTTP"), nil)
 	wantEqual(t, "written", n, 4)
 	wantEqual(t, "error", err, nil)
 	wantEqual(t, "told", j.take(), "readable") // once
@@ -24,7 +24,7 @@ func TestTryWriteCloseIsAWriteAndTheEnd(t *testing.T) {
 	wantReadErr(t, a, io.EOF)
 	wantEqual(t, "PeerClosed", a.PeerClosed(), true)
 	wantWriteErr(t, p, net.ErrClosed)
-	n, err = p.TryWriteClose([]byte("x"))
+	n, err = p.TryWriteClose([]byte("x"), nil)
 	if n != 0 || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a second TryWriteClose = %d, %v", n, err)
 	}
@@ -32,12 +32,12 @@ func TestTryWriteCloseIsAWriteAndTheEnd(t *testing.T) {
 
 func TestTryWriteCloseOfMoreThanFitsLeavesTheEndOpen(t *testing.T) {
 	a, p := open(t, vconn.Options{PassiveToActive: 3})
-	n, err := p.TryWriteClose([]byte("HTTP"))
+	n, err := p.TryWriteClose([]byte("HTTP"), nil)
 	wantEqual(t, "written", n, 3)
 	wantEqual(t, "error", err, nil)
 	wantEqual(t, "PeerClosed", a.PeerClosed(), false)
 	wantRead(t, a, "HTT")
-	if n, err = p.TryWriteClose([]byte("P")); n != 1 || err != nil {
+	if n, err = p.TryWriteClose([]byte("P"), nil); n != 1 || err != nil {
 		t.Errorf("TryWriteClose of the rest = %d, %v", n, err)
 	}
 	wantRead(t, a, "P")
@@ -47,7 +47,7 @@ func TestTryWriteCloseOfMoreThanFitsLeavesTheEndOpen(t *testing.T) {
 func TestTryWriteCloseOfAResetConnectionSaysSo(t *testing.T) {
 	a, p := open(t, vconn.Options{})
 	a.Reset(8)
-	n, err := p.TryWriteClose([]byte("HTTP"))
+	n, err := p.TryWriteClose([]byte("HTTP"), nil)
 	if e, ok := errors.AsType[*vconn.ResetError](err); n != 0 || !ok || e.Code != 8 {
 		t.Errorf("TryWriteClose = %d, %v", n, err)
 	}
@@ -58,7 +58,7 @@ func TestTryWriteCloseWakesAReader(t *testing.T) {
 		a, p := open(t, vconn.Options{})
 		go func() {
 			time.Sleep(time.Second)
-			p.TryWriteClose([]byte("HTTP"))
+			p.TryWriteClose([]byte("HTTP"), nil)
 		}()
 		all, err := io.ReadAll(a)
 		wantEqual(t, "read", string(all), "HTTP")

@@ -3,7 +3,7 @@ package vconn
 // TryWriteCloseParts is TryWriteClose of two pieces, which are copied from where
 // they are: the peer sees them as one write, in one piece if the direction was
 // empty. n counts both.
-func (c *Conn) TryWriteCloseParts(first, second []byte) (n int, err error) {
+func (c *Conn) TryWriteCloseParts(first, second []byte, later Later) (n int, err error) {
 	c.pair.mu.Lock()
 	err = c.writeErr()
 	if out := c.out(); err == nil && !out.writing {
@@ -17,7 +17,7 @@ func (c *Conn) TryWriteCloseParts(first, second []byte) (n int, err error) {
 		c.shut()
 		a, b = c.pair.waiters()
 	}
-	c.pair.unlockAndTell()
+	c.pair.unlockAndTell(later)
 	a.wake()
 	b.wake()
 	return n, err

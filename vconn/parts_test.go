@@ -11,7 +11,7 @@ import (
 func TestTwoPartsAreOneWriteAndTheEnd(t *testing.T) {
 	body := strings.Repeat("x", 10<<10)
 	a, p := open(t, vconn.Options{})
-	if n, err := p.TryWriteCloseParts([]byte("head"), []byte(body)); n != 4+len(body) || err != nil {
+	if n, err := p.TryWriteCloseParts([]byte("head"), []byte(body), nil); n != 4+len(body) || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
 	if b, err := a.Peek(); string(b) != "head"+body || err != nil {
@@ -29,14 +29,14 @@ func TestTwoPartsAreOneWriteAndTheEnd(t *testing.T) {
 func TestTwoPartsThatDoNotFit(t *testing.T) {
 	for bound, want := range map[int]string{3: "hea", 4: "head", 6: "headbo"} {
 		a, p := open(t, vconn.Options{PassiveToActive: bound})
-		if n, err := p.TryWriteCloseParts([]byte("head"), []byte("body")); n != bound || err != nil {
+		if n, err := p.TryWriteCloseParts([]byte("head"), []byte("body"), nil); n != bound || err != nil {
 			t.Fatalf("%d, %v", n, err)
 		}
 		if b, _ := a.Peek(); string(b) != want || a.PeerClosed() {
 			t.Errorf("%q, closed: %t", b, a.PeerClosed())
 		}
 		a.Close()
-		if n, err := p.TryWriteCloseParts([]byte("head"), []byte("body")); n != 0 || err != vconn.ErrPeerClosed {
+		if n, err := p.TryWriteCloseParts([]byte("head"), []byte("body"), nil); n != 0 || err != vconn.ErrPeerClosed {
 			t.Errorf("%d, %v", n, err)
 		}
 	}

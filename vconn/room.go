@@ -13,7 +13,7 @@ func (c *Conn) AwaitDrained(most int) (err error) {
 		out.need = max(1, out.bound-most)
 		if tell, obs, set := c.peer().claim(); tell {
 			c.pair.mu.Unlock()
-			c.peer().deliver(obs, set)
+			c.peer().deliver(obs, set, nil)
 			c.pair.mu.Lock()
 			continue
 		}
@@ -21,20 +21,21 @@ func (c *Conn) AwaitDrained(most int) (err error) {
 		w.sleep(&w.writeBy)
 	}
 	out.need = 0
-	c.pair.unlockAndTell()
+	c.pair.unlockAndTell(nil)
 	return err
 }
 
 // TryWriteParts is TryWrite of two pieces, which are copied from where they are:
-// the peer sees them as one write. n counts both.
-func (c *Conn) TryWriteParts(first, second []byte) (n int, err error) {
+// the peer sees them as one write. n counts both; later is for the peer's
+// observer, nil: none.
+func (c *Conn) TryWriteParts(first, second []byte, later Later) (n int, err error) {
 	c.pair.mu.Lock()
 	if err = c.writeErr(); err == nil && !c.out().writing {
 		if n = c.put(first); n == len(first) {
 			n += c.put(second)
 		}
 	}
-	c.pair.unlockAndTell()
+	c.pair.unlockAndTell(later)
 	return n, err
 }
 

@@ -13,7 +13,7 @@ import (
 func TestAWriterWaitsForItsReaderBeforeItHasAnythingToWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, p := open(t, vconn.Options{PassiveToActive: 10})
-		if n, err := p.TryWriteParts([]byte("head"), []byte("the body")); n != 10 || err != nil {
+		if n, err := p.TryWriteParts([]byte("head"), []byte("the body"), nil); n != 10 || err != nil {
 			t.Fatalf("%d, %v", n, err)
 		}
 		if unread, room := p.Ahead(); unread != 10 || room != 0 {

@@ -211,7 +211,7 @@ func (c *conn) serve(fd uintptr) {
 	case c.filled:
 		c.state.Or(ready)
 	}
-	c.waiter.Resume()
+	c.waiter.Resume(nil)
 }
 
 // pull receives once into the buffer; errWouldBlock: nothing had arrived.
@@ -282,7 +282,7 @@ func (c *conn) leave(err error) {
 		if c.failure = err; err == nil {
 			c.failure = net.ErrClosed
 		}
-		c.waiter.Resume()
+		c.waiter.Resume(nil)
 	}
 }
 

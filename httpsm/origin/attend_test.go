@@ -133,7 +133,7 @@ type news struct {
 
 func newNews() *news { return &news{came: make(chan struct{}, 16)} }
 
-func (n *news) Resume() { n.times.Add(1); n.came <- struct{}{} }
+func (n *news) Resume(Later) { n.times.Add(1); n.came <- struct{}{} }
 
 func (n *news) wait(t testing.TB) {
 	t.Helper()
@@ -147,7 +147,7 @@ func (n *news) wait(t testing.TB) {
 // inResume runs a function as Resume.
 type inResume func()
 
-func (f inResume) Resume() { f() }
+func (f inResume) Resume(Later) { f() }
 
 var errReset = &net.OpError{Op: "read", Err: syscall.ECONNRESET}
 

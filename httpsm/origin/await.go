@@ -7,12 +7,23 @@ type Resumer interface {
 	// has grown, or when the connection ended, failed or was aborted, or the
 	// read deadline passed; the next Fill then says at once which. It runs on
 	// a goroutine of the connection, with no lock held, and must not block.
+	// later may be nil.
 	//
 	// From the call on the exchange is the callee's again: it calls Release,
 	// or Await again, or has another goroutine go on with the blocking
 	// methods (NetConn is one), before or after Resume returns. A panic ends
 	// the process.
-	Resume()
+	Resume(later Later)
+}
+
+// A Later is somebody who resumes several transactions in a row. What they have
+// in common to do can be left to it. It is for the goroutine that got it, and for
+// the time of the call. What is a Later here is one to package vconn, too.
+type Later interface {
+	// Later has f.Flush called, once for each call of Later, on the same
+	// goroutine, as soon as those at hand are resumed, which is within
+	// microseconds. Flush must not block.
+	Later(f interface{ Flush() })
 }
 
 // An Awaitable is an exchange that can be used without blocking. Nothing

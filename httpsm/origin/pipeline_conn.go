@@ -217,7 +217,7 @@ func (p *pipeline) resumeLocked(t *turn) {
 	p.holder, t.holds = t, true
 	if r := t.wakeLocked(); r != nil {
 		p.mu.Unlock()
-		r.Resume()
+		r.Resume(nil)
 		p.mu.Lock()
 	}
 }
@@ -251,7 +251,7 @@ func (p *pipeline) wakeLocked(from uint64, choose func(*turn) bool) {
 	}
 	p.mu.Unlock()
 	for _, r := range woken {
-		r.Resume()
+		r.Resume(nil)
 	}
 	p.mu.Lock()
 }

@@ -65,7 +65,7 @@ func shared(t testing.TB, e *Endpoint) Shared {
 	return x
 }
 
-func (a *asking) Resume() {
+func (a *asking) Resume(Later) {
 	if a.onHead != nil && len(a.x.Buffered()) > 0 {
 		a.onHead(a)
 	}

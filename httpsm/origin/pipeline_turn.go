@@ -131,7 +131,7 @@ func (t *turn) awaitLocked(r Resumer) {
 	t.waitLocked()
 	if t.stateLocked() != nil {
 		t.waits = false
-		go r.Resume()
+		go r.Resume(nil)
 		return
 	}
 	t.resumer = r
@@ -267,7 +267,7 @@ func (t *turn) Abort() {
 func (t *turn) interruptLocked() {
 	if t.waits {
 		if r := t.wakeLocked(); r != nil {
-			go r.Resume()
+			go r.Resume(nil)
 		}
 	}
 }

@@ -194,7 +194,7 @@ func (c *conn) outOfTime() {
 		return // it was moved just now
 	}
 	c.failure = os.ErrDeadlineExceeded
-	r.Resume()
+	r.Resume(nil)
 }
 
 // fillAttended is Fill. While the attendant holds, what there is is received
@@ -252,7 +252,7 @@ func (c *conn) pullNow() error {
 type sleeper chan struct{}
 
 // Resume wakes Fill.
-func (s sleeper) Resume() { s <- struct{}{} }
+func (s sleeper) Resume(Later) { s <- struct{}{} }
 
 // opError makes of err what package net would.
 func (c *conn) opError(op string, err error) error {
