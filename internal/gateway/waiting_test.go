@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +31,7 @@ const (
 type waitingOrigin struct {
 	net.Listener
 	serving sync.WaitGroup
-	begun   chan struct{} // an answer has been written as far as it goes
+	begun   atomic.Int64 // answers that have been written as far as it goes
 }
 
 func newWaitingOrigin(tb testing.TB) *waitingOrigin {
@@ -36,7 +39,7 @@ func newWaitingOrigin(tb testing.TB) *waitingOrigin {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	o := &waitingOrigin{Listener: l, begun: make(chan struct{}, waitingSessions*waitingStreams)}
+	o := &waitingOrigin{Listener: l}
 	response := shape{fields: 5, body: 16 << 20}.response()
 	var mu sync.Mutex
 	var conns []net.Conn
@@ -52,21 +55,84 @@ func newWaitingOrigin(tb testing.TB) *waitingOrigin {
 			o.serving.Go(func() {
 				head := make([]byte, 1024)
 				if n, _ := c.Read(head); bytes.HasPrefix(head[:n], []byte("GET")) {
-					c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
-					c.Write(response)
+					for rest, n := response, 1; n > 0; rest = rest[n:] {
+						c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+						n, _ = c.Write(rest)
+					}
 				}
-				o.begun <- struct{}{}
+				o.begun.Add(1)
 			})
 		}
 	})
 	tb.Cleanup(func() {
 		l.Close()
+		mu.Lock()
 		for _, c := range conns {
 			c.Close()
 		}
+		mu.Unlock()
 		o.serving.Wait()
 	})
 	return o
+}
+
+// A waitingClient counts what it gets, and never opens a window again.
+type waitingClient struct {
+	net.Conn
+	acked, heads, data atomic.Int64 // settings acknowledged; responses begun; bytes of bodies
+}
+
+// newWaitingClient begins a session whose streams have windows of that size.
+func newWaitingClient(t *testing.T, addr string, window uint16) *waitingClient {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &waitingClient{Conn: nc}
+	out := append([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), appendFrame(nil, frameSettings, 0, 0, 6)...)
+	out = append(out, 0, 4, 0, 0, byte(window>>8), byte(window))
+	out = append(appendFrame(out, frameWindow, 0, 0, 4), leanWindow>>24, 0, 0, 0)
+	c.Write(out)
+	go c.count()
+	return c
+}
+
+func (c *waitingClient) count() {
+	in := bufio.NewReader(c)
+	for head := make([]byte, 9); ; {
+		if _, err := io.ReadFull(in, head); err != nil {
+			return
+		}
+		length := int(binary.BigEndian.Uint32(head) >> 8)
+		switch kind, flags := head[3], head[4]; {
+		case kind == frameSettings && flags&1 != 0:
+			c.acked.Add(1)
+		case kind == frameHeaders:
+			c.heads.Add(1)
+		case kind == frameData:
+			c.data.Add(int64(length))
+		}
+		if _, err := in.Discard(length); err != nil {
+			return
+		}
+	}
+}
+
+// ask opens waitingStreams streams.
+func (c *waitingClient) ask(s shape) {
+	var block, out bytes.Buffer
+	e := hpack.NewEncoder(&block)
+	for i := range waitingStreams {
+		b := s.request(e, &block)
+		flags := byte(5)
+		if s.post > 0 {
+			flags = 4
+		}
+		out.Write(appendFrame(nil, frameHeaders, flags, uint32(2*i+1), len(b)))
+		out.Write(b)
+	}
+	c.Write(out.Bytes())
 }
 
 // heldPerStream opens streams that wait, and returns what each of them holds of
@@ -86,7 +152,7 @@ func heldPerStream(t *testing.T, s shape, window uint16, set ...string) int {
 		t.Fatal(err)
 	}
 	g.Start()
-	var clients []net.Conn
+	var clients []*waitingClient
 	t.Cleanup(func() {
 		for _, c := range clients {
 			c.Close()
@@ -96,42 +162,43 @@ func heldPerStream(t *testing.T, s shape, window uint16, set ...string) int {
 		g.Shutdown(ctx) // what waits is aborted
 	})
 	for range waitingSessions {
-		c, err := net.Dial("tcp", g.Addr(ListenerPlain).String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		clients = append(clients, c)
-		out := append([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), appendFrame(nil, frameSettings, 0, 0, 6)...)
-		out = append(out, 0, 4, 0, 0, byte(window>>8), byte(window))
-		out = append(appendFrame(out, frameWindow, 0, 0, 4), leanWindow>>24, 0, 0, 0)
-		c.Write(out)
-		go io.Copy(io.Discard, c)
+		clients = append(clients, newWaitingClient(t, g.Addr(ListenerPlain).String(), window))
 	}
-	ask := func(c net.Conn, from, n int) {
-		var block, out bytes.Buffer
-		e := hpack.NewEncoder(&block)
-		for i := range n {
-			b := s.request(e, &block)
-			flags := byte(5)
-			if s.post > 0 {
-				flags = 4
-			}
-			out.Write(appendFrame(nil, frameHeaders, flags, uint32(2*(from+i)+1), len(b)))
-			out.Write(b)
-		}
-		c.Write(out.Bytes())
-	}
-	time.Sleep(100 * time.Millisecond)
-	before := inUse()
 	for _, c := range clients {
-		ask(c, 0, waitingStreams)
+		eventually(t, "the session has begun", func() bool { return c.acked.Load() == 1 })
 	}
-	for range waitingSessions * waitingStreams {
-		<-o.begun
+	before := settled(t)
+	for _, c := range clients {
+		c.ask(s)
 	}
-	time.Sleep(300 * time.Millisecond)
-	held := inUse() - before
+	eventually(t, "no origin can write more", func() bool { return o.begun.Load() == waitingSessions*waitingStreams })
+	for _, c := range clients {
+		want := int64(waitingStreams)
+		if s.post > 0 {
+			want = 0
+		}
+		eventually(t, "every response has begun", func() bool { return c.heads.Load() == want })
+		eventually(t, "every window is used up", func() bool { return c.data.Load() == want*int64(window) })
+	}
+	held := settled(t) - before
 	return held / (waitingSessions * waitingStreams)
+}
+
+// settled is what is in use once that does not change any more: everything waits,
+// and what it needed to come to that has been given back.
+func settled(t *testing.T) int {
+	t.Helper()
+	const little, enough = 16 << 10, 5
+	last, same := inUse(), 0
+	eventually(t, "the memory in use does not change any more", func() bool {
+		now := inUse()
+		if same++; max(now-last, last-now) > little {
+			same = 0
+		}
+		last = now
+		return same == enough
+	})
+	return last
 }
 
 // inUse is the heap and the stacks in use, pools emptied.
