@@ -128,21 +128,49 @@ func takeResponse(b []byte) (n int, body string, ok bool) {
 	return head + size, string(b[head : head+size]), true
 }
 
-// answered waits until nothing happens any more, and expects the path as answer.
+// patience is longer than anything takes that does come.
+const patience = time.Minute
+
+// within waits for done, and says so if it does not come: an endless wait would
+// not end a bubble in which connections age.
+func within(t testing.TB, what string, done <-chan struct{}) bool {
+	t.Helper()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-done:
+		return true
+	case <-late.C:
+		t.Errorf("not within %v: %s", patience, what)
+		return false
+	}
+}
+
+// wantEnd waits until a has ended, well or not.
+func (a *asking) wantEnd(t testing.TB) bool {
+	t.Helper()
+	return within(t, a.path+" is answered, or fails", a.ended)
+}
+
+// wantAnswer waits until a has ended, and expects its path as answer.
 func (a *asking) wantAnswer(t testing.TB) {
 	t.Helper()
-	<-a.ended
-	if a.err != nil || a.body != a.path {
+	if a.wantEnd(t) && (a.err != nil || a.body != a.path) {
 		t.Errorf("%s was answered %q, %v", a.path, a.body, a.err)
 	}
 }
 
 func (a *asking) wantError(t testing.TB, want error) {
 	t.Helper()
-	<-a.ended
-	if !errors.Is(a.err, want) {
+	if a.wantEnd(t) && !errors.Is(a.err, want) {
 		t.Errorf("%s was answered %q, %v, want %v", a.path, a.body, a.err, want)
 	}
+}
+
+// wantClosed waits for the end of an origin's connection.
+func wantClosed(t testing.TB, c *testkit.OriginConn) {
+	t.Helper()
+	within(t, "the connection is closed", c.Done())
 }
 
 // echo answers every request with its path.
@@ -156,7 +184,7 @@ func echo(c *testkit.OriginConn) {
 	}
 }
 
-// readRequests reads n requests, of which the first is skipped paths in.
+// readPaths reads n requests.
 func readPaths(c *testkit.OriginConn, n int) []string {
 	var paths []string
 	for range n {
@@ -383,8 +411,7 @@ func cutAt(t *testing.T, n int, reset bool) (more bool) {
 			case n >= ends[i+1]:
 				a.wantAnswer(t)
 			case n > ends[i] && reset:
-				<-a.ended
-				if !testkit.IsReset(a.err) {
+				if a.wantEnd(t) && !testkit.IsReset(a.err) {
 					t.Errorf("cut at %d: %s ended with %v", n, a.path, a.err)
 				}
 			case n > ends[i]: // as any other that is cut short
@@ -393,7 +420,7 @@ func cutAt(t *testing.T, n int, reset bool) (more bool) {
 				a.wantError(t, ErrBroken)
 			}
 		}
-		<-o.Conn(2).Done()
+		wantClosed(t, o.Conn(2))
 		synctest.Wait()
 		if s := e.Stats(); s.PipelineInFlight != 0 || s.InFlight != 0 || s.Pipelines != 0 || s.Active != 0 {
 			t.Errorf("cut at %d: %+v", n, s)
@@ -427,7 +454,7 @@ func TestReleaseWithoutAnEndBreaksTheConnection(t *testing.T) {
 		}
 		x.Release(false)
 		c.wantError(t, ErrBroken)
-		<-o.Conn(2).Done()
+		wantClosed(t, o.Conn(2))
 	})
 }
 
@@ -440,7 +467,7 @@ func TestStrayBytesEndTheConnection(t *testing.T) {
 			c.ReadToEnd()
 		}, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
 			ask(t, shared(t, e), "/a").wantAnswer(t)
-			<-o.Conn(2).Done()
+			wantClosed(t, o.Conn(2))
 			synctest.Wait()
 			if s := e.Stats(); s.PipelineStray != 1 || s.Pipelines != 0 || s.Active != 0 {
 				t.Errorf("%+v", s)
@@ -456,7 +483,7 @@ func TestStrayBytesEndTheConnection(t *testing.T) {
 			if x := e.Share(); x != nil { // it may not have been read yet
 				ask(t, x, "/b").wantError(t, ErrStray)
 			}
-			<-o.Conn(2).Done()
+			wantClosed(t, o.Conn(2))
 			synctest.Wait()
 			if s := e.Stats(); s.PipelineStray != 1 || s.Pipelines != 0 {
 				t.Errorf("%+v", s)
@@ -474,7 +501,9 @@ func TestStrayBytesEndTheConnection(t *testing.T) {
 			a.onHead = func(*asking) { late = ask(t, x, "/late") } // both responses are here already
 			a.write(t)
 			a.x.Await(a)
-			a.wantAnswer(t)
+			if a.wantAnswer(t); late == nil {
+				t.Fatal("no head was seen")
+			}
 			late.wantError(t, ErrStray)
 			synctest.Wait()
 			if s := e.Stats(); s.PipelineStray != 1 || s.InFlight != 0 {
@@ -582,7 +611,7 @@ func TestARequestThatTheOriginLostIsLetGo(t *testing.T) {
 		a, b := ask(t, shared(t, e), "/a"), ask(t, shared(t, e), "/b")
 		a.wantAnswer(t)
 		b.wantError(t, ErrBehind)
-		<-o.Conn(2).Done() // nothing comes to be discarded
+		wantClosed(t, o.Conn(2)) // nothing comes to be discarded
 		synctest.Wait()
 		if s := e.Stats(); s.InFlight != 0 || s.Pipelines != 0 {
 			t.Errorf("%+v", s)
@@ -807,7 +836,7 @@ func TestTheLastResponse(t *testing.T) {
 			t.Errorf("%v at the end", err)
 		}
 		x.Release(false)
-		<-o.Conn(2).Done()
+		wantClosed(t, o.Conn(2))
 		synctest.Wait()
 		if s := e.Stats(); s.Pipelines != 1 || s.InFlight != 0 || s.Active != 0 { // another one was made
 			t.Errorf("%+v", s)
@@ -858,7 +887,9 @@ func TestTheLifetimeOfConnectionsIsLearnt(t *testing.T) {
 					n++
 				}
 				for _, a := range all {
-					<-a.ended
+					if !a.wantEnd(t) {
+						return behind
+					}
 					if errors.Is(a.err, ErrLast) {
 						behind++
 					} else if a.err != nil {
@@ -914,7 +945,7 @@ func TestSharedConnectionsEndWhenIdle(t *testing.T) {
 			ask(t, shared(t, e), "/a").wantAnswer(t)
 		}
 		start := time.Now()
-		<-o.Conn(2).Done()
+		wantClosed(t, o.Conn(2))
 		if d := time.Since(start); d < 30*time.Second || d > 41*time.Second {
 			t.Errorf("closed after %v idle", d)
 		}
@@ -944,7 +975,7 @@ func TestRetireAndCloseLetRequestsEnd(t *testing.T) {
 				}
 				a.wantAnswer(t)
 				b.wantAnswer(t)
-				<-o.Conn(2).Done()
+				wantClosed(t, o.Conn(2))
 				synctest.Wait()
 				if s := e.Stats(); s.Pipelines != 0 || s.Active != 0 || s.InFlight != 0 {
 					t.Errorf("%+v", s)
@@ -1007,7 +1038,7 @@ func TestASharedExchangeTakesOneWriteAndIsNoTunnel(t *testing.T) {
 			t.Error("a tunnel")
 		}
 		x.Release(false)
-		<-o.Conn(2).Done()
+		wantClosed(t, o.Conn(2))
 	})
 }
 
@@ -1034,7 +1065,7 @@ func TestNoConnectionIsMadeAgainAndAgain(t *testing.T) {
 			pipelining(t, nil, script, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
 				for range 100 { // ten seconds
 					if x := e.Share(); x != nil {
-						<-ask(t, x, "/").ended
+						ask(t, x, "/").wantEnd(t)
 					}
 					time.Sleep(100 * time.Millisecond)
 				}
@@ -1158,7 +1189,9 @@ func TestManyShareConnectionsOverSockets(t *testing.T) {
 					}
 					a.end(nil)
 				}
-				<-a.ended
+				if !a.wantEnd(t) {
+					return
+				}
 				switch {
 				case errors.Is(a.err, ErrAborted):
 					aborted.Add(1)
