@@ -12,19 +12,22 @@
 // message. The write loop takes control frames from the machine, then slices of
 // the streams that have something to say, by priority (RFC 9218), reading the HTTP/1.1
 // response from the virtual connection; a batch of up to 64 KiB is one write, TLS
-// records and all. A session without streams rests: there is no write loop then,
-// and the read loop waits in a new goroutine without a buffer.
+// records and all. Who has got the responses of many streams at once borrows its
+// place and writes the first batch himself ([Session.Flush], loan.go), so that no
+// goroutine need be woken for what is short. A session without streams rests:
+// there is no write loop then, and the read loop waits in a new goroutine without
+// a buffer.
 //
 // Who owns what:
 //
 //	connection's read side, HPACK decoder, header block     read loop
 //	stream states, windows, ready list, control frames      Session.mu
-//	HPACK encoder, response decoding, batch, conn.Write     write loop
+//	HPACK encoder, response decoding, batch, conn.Write     write loop, or who has the loan
 //	buffers of the virtual connections                      vconn
 //	what transactions have to tell of their streams         inbox, without a lock
 //
 // A request takes two rounds of Session.mu, one of the read loop, which judges it
-// and hands over the one before, and one of the write loop, for a turn; a batch of
+// and hands over the one before, and one of who writes, for a turn; a batch of
 // responses takes three more. Transactions post to the inbox, which whoever takes
 // the lock next empties. HPACK is our own, but for Huffman coding: in both
 // directions a table that knows its fields, not only their text, saves looking at

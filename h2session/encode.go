@@ -7,7 +7,7 @@ import (
 )
 
 // A blockEncoder turns HTTP/1.1 heads and trailers into HEADERS frames (RFC 7541).
-// It belongs to the write loop, so the order of encoding is the order on the
+// It belongs to who writes, so the order of encoding is the order on the
 // wire.
 //
 // What it has met before goes into the dynamic table, of which it is the only

@@ -84,7 +84,7 @@ func (m *machine) sent(st *stream, p *pulled, now time.Time) {
 	m.recycle(st)
 }
 
-// endTurn ends the turn that next began, if any; so it must when the write loop
+// endTurn ends the turn that next began, if any; so it must when who writes
 // ends in the middle of one.
 func (m *machine) endTurn() {
 	st := m.pulled

@@ -5,30 +5,36 @@ import (
 	"net"
 )
 
-// A gatherer is the socket beneath TLS, if it can make one write of several: TLS
-// writes each record by itself, and a batch is several. See internal/netio.
+// A gatherer is a socket that can make one write of several, for TLS writes each
+// record by itself, and a batch is several; and that can write without waiting.
+// See internal/netio.
 type gatherer interface {
 	Gather()
 	Flush() (kept, written int, err error)
+	// TryGather and TryFlush do not wait; see loan.go.
+	TryGather() bool
+	TryFlush() (kept, written int, err error)
 	io.Closer
 }
 
 // tlsRecord is what fits into a TLS record.
 const tlsRecord = 16 << 10
 
-// gathererOf finds the gatherer beneath conn; nil when there is none, or no TLS.
-func gathererOf(conn net.Conn) gatherer {
+// gathererOf finds the gatherer that conn is, or, with TLS, has beneath it; nil
+// when there is none.
+func gathererOf(conn net.Conn) (g gatherer, records bool) {
 	if c, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		g, _ := c.NetConn().(gatherer)
-		return g
+		g, _ = c.NetConn().(gatherer)
+		return g, true
 	}
-	return nil
+	g, _ = conn.(gatherer)
+	return g, false
 }
 
 // send writes a batch.
 func (s *Session) send(b []byte) (n int, err error) {
 	g := s.gatherer
-	if g == nil || len(b) <= tlsRecord {
+	if g == nil || !s.records || len(b) <= tlsRecord {
 		return s.conn.Write(b)
 	}
 	s.account.add(len(b))
@@ -41,10 +47,16 @@ func (s *Session) send(b []byte) (n int, err error) {
 	if err == nil {
 		err = flushed
 	}
-	if flushed != nil && kept > 0 {
-		n = n * written / kept // near enough: the rest is lost
+	return part(n, written, kept), err
+}
+
+// part is how much of n bytes was written when written of the kept ones were that
+// became of them: near enough, and less than n if that was not all.
+func part(n, written, kept int) int {
+	if written == kept {
+		return n
 	}
-	return n, err
+	return n * written / kept
 }
 
 // hangUp closes the connection, at once even if a batch is being written: so

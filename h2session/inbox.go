@@ -11,11 +11,16 @@ import (
 // holds Session.mu empties. A burst of responses then costs the session one lock
 // round, and no transaction waits for the writing of another.
 type inbox struct {
-	top atomic.Pointer[stream] // linked by below, the newest first
-	// unattended is true while nobody is going to look: the write loop sleeps,
-	// or has ended. Whoever puts something in then has to see to it.
-	unattended atomic.Bool
+	top  atomic.Pointer[stream] // linked by below, the newest first
+	care atomic.Uint32          // see attended
 }
+
+// Who is going to look into the inbox.
+const (
+	attended   uint32 = iota // who writes, before he rests or gives that back
+	unattended               // nobody: whoever puts something in has to see to it
+	promised                 // a Flush, which has been left to a vconn.Later
+)
 
 // What a stream's observer has been told and the session has not heard.
 const (
@@ -24,8 +29,8 @@ const (
 )
 
 // put adds what happened to st and reports whether somebody has to be told to
-// look. The order matters: first put, then look at unattended; who goes to sleep
-// sets that first, and then looks into the inbox.
+// look. The order matters: first put, then look at who cares; who goes to sleep
+// says so first, and then looks into the inbox.
 func (in *inbox) put(st *stream, what uint32) (tell bool) {
 	if st.posted.Or(what) == 0 {
 		// Only who made posted differ from zero links st, and take unlinks it
@@ -37,8 +42,12 @@ func (in *inbox) put(st *stream, what uint32) (tell bool) {
 			}
 		}
 	}
-	return in.unattended.Load()
+	return in.care.Load() == unattended
 }
+
+// promise takes it upon the caller to have somebody look. It is false if somebody
+// else has.
+func (in *inbox) promise() bool { return in.care.CompareAndSwap(unattended, promised) }
 
 // take empties the inbox and returns the streams, linked by below, in the order
 // in which they came.
@@ -89,24 +98,30 @@ func (s *Session) post(st *stream, what uint32) {
 	}
 }
 
-// attend looks into the inbox because the write loop does not. When it has woken
-// that, others need not do the same until it sleeps again.
+// attend looks into the inbox because nobody else does. When that wakes the write
+// loop, others need not do the same until it sleeps again.
 func (s *Session) attend() {
 	defer s.recovered() // called by the transaction, which is not to pay
 	s.lock()
-	defer s.unlock()
-	if s.asleep && s.m.wantsWrite() {
-		s.asleep = false
-		s.inbox.unattended.Store(false)
-	}
+	s.unlock()
 }
 
 // The stream is its virtual connection's observer, so that no closure is made
 // for it.
 var _ vconn.Observer = (*stream)(nil)
 
-// Readable says that a response has more to say; see vconn.Observer.
-func (st *stream) Readable(*vconn.Conn, vconn.Later) { st.sess.post(st, postedReadable) }
+// Readable says that a response has more to say; see vconn.Observer. To write is
+// left to who has perhaps more for us at hand.
+func (st *stream) Readable(_ *vconn.Conn, later vconn.Later) {
+	s := st.sess
+	switch {
+	case !s.inbox.put(st, postedReadable):
+	case later == nil || s.gatherer == nil:
+		s.attend()
+	case s.inbox.promise():
+		later.Later(s)
+	}
+}
 
 // Consumed returns credit to the client for what the transaction has read. It is
 // called for requests with a body only.
@@ -118,7 +133,7 @@ func (st *stream) Consumed(_ *vconn.Conn, n int) {
 	s.m.consumed(st, n)
 }
 
-// PeerReset is not called: the write loop finds the reset behind what it has not
+// PeerReset is not called: who writes finds the reset behind what it has not
 // read.
 func (st *stream) PeerReset(*vconn.Conn, *vconn.ResetError) {}
 

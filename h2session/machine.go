@@ -130,7 +130,7 @@ func (m *machine) newStream(id uint32) *stream {
 const maxSpare = 32
 
 // recycle keeps st for a later stream once nothing refers to it: its virtual
-// connection has told Closed, which is the last it tells, and the write loop is
+// connection has told Closed, which is the last it tells, and who writes is
 // not reading from it. The fields are cleared when it is used again.
 func (m *machine) recycle(st *stream) {
 	if st.live || st.pulling || st.opening || st.state != closed || m.nspare >= maxSpare {

@@ -37,8 +37,8 @@ func (t *textSource) Discard(n int) { t.text = t.text[n:] }
 // that sends more is not believed.
 const maxInterim = 16
 
-// A response is how far a stream's response has been read. It belongs to the
-// write loop.
+// A response is how far a stream's response has been read. It belongs to who
+// writes.
 type response struct {
 	src      source
 	notes    *vconn.Notes // nil: none are kept
@@ -114,7 +114,7 @@ type pulled struct {
 
 func (p *pulled) fail(code Code) { p.failed, p.code = true, code }
 
-// A puller turns responses into frames. It belongs to the write loop.
+// A puller turns responses into frames. It belongs to who writes.
 type puller struct {
 	enc       *blockEncoder
 	head      h1.ResponseHead

@@ -49,7 +49,13 @@ func (m *machine) rests(d *deadlines) bool {
 func (s *Session) sendToRest() {
 	s.m.resting = true
 	s.drowsy.Store(true)
-	s.writer.Signal()
+	switch {
+	case s.loan.out: // cannot be: it would not be a rest
+	case s.loop == writeIdle:
+		s.out.rest()
+	case s.loop == writeRuns:
+		s.wakeLoop()
+	}
 	s.conn.SetReadDeadline(longAgo)
 }
 

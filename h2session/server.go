@@ -87,7 +87,7 @@ func (s *Server) begin(conn net.Conn, sess *pitag.Session, over func(*pitag.Sess
 	ss := newSession(s, conn, sess)
 	ss.over = over
 	ss.loop = writeIdle
-	ss.gatherer = gathererOf(conn)
+	ss.gatherer, ss.records = gathererOf(conn)
 	s.add(ss)
 	return ss
 }

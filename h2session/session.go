@@ -36,12 +36,13 @@ type Session struct {
 	greeted  bool
 	taken    [2]uint64 // DATA and HEADERS frames that were not counted yet, by type
 
-	// The write loop's.
+	// Who writes: the write loop, or who has the loan.
 	out      puller
 	bytesOut uint64
 	gathers  bool // there may soon be more to write than there is
 
 	gatherer  gatherer    // nil: there is none
+	records   bool        // what is written goes through TLS
 	gathering atomic.Bool // from Gather to the end of Flush
 
 	account account // of what is buffered; its fields are atomic
@@ -52,11 +53,12 @@ type Session struct {
 	mu      sync.Mutex
 	m       *machine
 	loop    writeState
+	loan    loan
 	writer  sync.Cond // something to write, or the end
 	reader  sync.Cond // control frames were taken
 	settled sync.Cond // live went to zero, or the write loop has had its last words
 	timer   *time.Timer
-	asleep  bool // the write loop waits
+	asleep  bool // the write loop waits, and has not been told to stop
 	dead    bool // the connection is of no use any more
 
 	over func(*pitag.SessionRecord)

@@ -157,7 +157,7 @@ type stream struct {
 	opening bool
 	live    bool // the machine knows conn, which has not told Closed
 	zombie  bool // reset, and live
-	// pulling is true while the write loop reads the response outside the
+	// pulling is true while who writes reads the response outside the
 	// lock. What it sees of conn's buffer would be gone after a Close or Reset
 	// of this end, so later holds that back.
 	pulling bool
@@ -180,7 +180,7 @@ type stream struct {
 	late     bool // the transaction has not begun; the read loop's
 	tunnel   bool // extended CONNECT: DATA only (RFC 9113, section 8.5); set before conn
 
-	resp response // owned by the write loop; used is free between turns
+	resp response // owned by who writes; used is free between turns
 
 	// Guarded by being atomic; see inbox.
 	posted atomic.Uint32

@@ -37,11 +37,15 @@ const (
 	writeEnded                   // there will be none any more
 )
 
-// wakeWriter makes sure that the write loop looks at what there is to do.
+// wakeWriter makes sure that somebody looks at what there is to do: the write
+// loop, unless a Flush does or is about to. With the lock held.
 func (s *Session) wakeWriter() {
+	if s.loan.out || s.inbox.care.Load() == promised {
+		return
+	}
 	switch s.loop {
 	case writeRuns:
-		s.writer.Signal()
+		s.wakeLoop()
 	case writeIdle:
 		if s.dead {
 			s.loop = writeEnded
@@ -49,8 +53,17 @@ func (s *Session) wakeWriter() {
 			return
 		}
 		s.loop = writeRuns
-		s.inbox.unattended.Store(false)
+		s.inbox.care.Store(attended)
 		go s.writeLoop()
+	}
+}
+
+// wakeLoop has the write loop look if it sleeps. With the lock held.
+func (s *Session) wakeLoop() {
+	if s.asleep {
+		s.asleep = false
+		s.inbox.care.Store(attended)
+		s.writer.Signal()
 	}
 }
 
@@ -73,34 +86,52 @@ const (
 	workDead work = iota // nothing can be said any more
 	workOver             // all is said
 	workRest             // nothing, and the session rests
+	workLeft             // a loan has left something
 	workSome
 )
 
 func (s *Session) writeBatches() (work work) {
 	defer s.recovered()
-	for work = s.awaitWork(); work == workSome; work = s.awaitWork() {
-		if s.gathers {
-			// Transactions that are about to write get to do so first: one
-			// system call then carries what would have taken several.
-			runtime.Gosched()
-		}
-		buf := batches.Get().(*[]byte)
-		b := s.fill((*buf)[:0])
-		s.account.add(cap(b))
-		ok := s.write(b)
-		s.account.add(-cap(b))
-		if cap(b) <= maxBatch {
-			*buf = b[:0]
-			batches.Put(buf)
+	for {
+		ok := true
+		switch work = s.awaitWork(); work {
+		case workLeft:
+			ok = s.writeLeft()
+		case workSome:
+			ok = s.writeBatch()
+		case workOver:
+			s.closeWrite()
+			return work
+		default:
+			return work
 		}
 		if !ok {
 			return workDead
 		}
 	}
-	if work == workOver {
-		s.closeWrite()
+}
+
+func (s *Session) writeBatch() bool {
+	if s.gathers {
+		// Transactions that are about to write get to do so first: one system
+		// call then carries what would have taken several.
+		runtime.Gosched()
 	}
-	return work
+	buf := batches.Get().(*[]byte)
+	b := s.fill((*buf)[:0])
+	s.account.add(cap(b))
+	ok := s.write(b)
+	s.dropBatch(buf, b)
+	return ok
+}
+
+// dropBatch gives back the buffer of b, which was in buf unless it had to grow.
+func (s *Session) dropBatch(buf *[]byte, b []byte) {
+	s.account.add(-cap(b))
+	if cap(b) <= maxBatch {
+		*buf = b[:0]
+		batches.Put(buf)
+	}
 }
 
 // awaitWork waits until there is something to write, or a reason not to wait.
@@ -112,16 +143,18 @@ func (s *Session) awaitWork() work {
 		switch {
 		case s.dead:
 			return workDead
+		case s.loan.owed:
+			return workLeft
 		case s.m.wantsWrite():
 			s.gathers = len(s.m.streams) > 1
 			return workSome
 		case s.m.phase == closing:
 			return workOver
 		}
-		if !s.inbox.unattended.Load() {
+		if s.inbox.care.Load() == attended {
 			// Whoever posts from here on wakes us; what came before that we
 			// have to find.
-			s.inbox.unattended.Store(true)
+			s.inbox.care.Store(unattended)
 			s.hear()
 			continue
 		}
@@ -130,10 +163,9 @@ func (s *Session) awaitWork() work {
 			s.loop = writeIdle
 			return workRest
 		}
-		s.asleep = true
-		s.writer.Wait()
-		s.asleep = false
-		s.inbox.unattended.Store(false)
+		for s.asleep = true; s.asleep; {
+			s.writer.Wait()
+		}
 		s.hear()
 	}
 }
@@ -204,7 +236,7 @@ func (s *Session) fillControl(b []byte) []byte {
 
 // endTurn lets go of a stream that a panic interrupted, and of the inbox.
 func (s *Session) endTurn() {
-	s.inbox.unattended.Store(true)
+	s.inbox.care.Store(unattended)
 	s.lock()
 	defer s.unlock()
 	s.m.endTurn()
@@ -216,19 +248,28 @@ func (s *Session) write(b []byte) bool {
 	if len(b) == 0 {
 		return true
 	}
-	n, err := s.send(b)
+	return s.concluded(s.send(b))
+}
+
+// concluded accounts a write. When it failed it ends the read loop, too.
+func (s *Session) concluded(n int, err error) bool {
 	if s.wrote(n, err) {
 		return true
 	}
-	s.conn.Close() // ends the read loop
+	s.conn.Close()
 	return false
 }
 
 // wrote accounts a write. False means that the connection is of no use any more.
 func (s *Session) wrote(n int, err error) bool {
-	now := time.Now()
 	s.lock()
 	defer s.unlock()
+	return s.noteWrite(n, err)
+}
+
+// noteWrite is wrote with the lock held.
+func (s *Session) noteWrite(n int, err error) bool {
+	now := time.Now()
 	s.bytesOut += uint64(n)
 	if d := now.Sub(s.m.writeSince); d > slowWrite {
 		s.m.count.stalled[stallSocket] += d

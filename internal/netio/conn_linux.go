@@ -21,7 +21,8 @@ type conn struct {
 	out  call // of the Write that runs
 	recv func(fd uintptr) bool
 	send func(fd uintptr) bool
-	wait func() // called by a Read that is about to wait; nil: nothing is
+	once func(fd uintptr) bool // send, but never again
+	wait func()                // called by a Read that is about to wait; nil: nothing is
 
 	gather *[]byte // see Gather; guarded by out.mu
 }
@@ -49,7 +50,7 @@ func Wrap(c net.Conn) net.Conn {
 		return c
 	}
 	w := &conn{TCPConn: tcp, rc: rc}
-	w.recv, w.send = w.tryRead, w.tryWrite // bound once: binding allocates
+	w.recv, w.send, w.once = w.tryRead, w.tryWrite, w.tryOnce // bound once: binding allocates
 	return w
 }
 
@@ -98,10 +99,15 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 // write is Write with out.mu held.
-func (c *conn) write(p []byte) (int, error) {
+func (c *conn) write(p []byte) (int, error) { return c.writeBy(c.send, p) }
+
+// writeOnce is write, but of what the socket takes at once.
+func (c *conn) writeOnce(p []byte) (int, error) { return c.writeBy(c.once, p) }
+
+func (c *conn) writeBy(send func(fd uintptr) bool, p []byte) (int, error) {
 	out := &c.out
 	out.p, out.n, out.err = p, 0, nil
-	err := c.rc.Write(c.send)
+	err := c.rc.Write(send)
 	out.p = nil
 	if err == nil {
 		err = out.err
@@ -136,6 +142,11 @@ func (c *conn) tryWrite(fd uintptr) bool {
 	}
 	out.err = err
 	return err != nil || out.n == len(out.p)
+}
+
+func (c *conn) tryOnce(fd uintptr) bool {
+	c.tryWrite(fd)
+	return true // without a wait
 }
 
 // opError is the error that package net would have made.

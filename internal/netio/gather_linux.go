@@ -7,6 +7,10 @@ import "sync"
 // Between Gather and Flush a conn keeps what is written, and Flush writes it all
 // at once: crypto/tls writes each record by itself, and a batch is several. Other
 // goroutines may write meanwhile: the order of writes is kept.
+//
+// TryGather and TryFlush are for who must not wait. Between them no Write waits,
+// for the network or for another one that does, not even beneath crypto/tls: what
+// that writes of its own, in a Read, is kept like everything else.
 
 // gathered are the buffers: a connection has one between Gather and Flush only.
 var gathered = sync.Pool{New: func() any { return new([]byte) }}
@@ -21,20 +25,58 @@ func (c *conn) Gather() {
 	c.gather = gathered.Get().(*[]byte)
 }
 
+// TryGather is Gather for who must not wait. It is false, and has done nothing,
+// while somebody writes.
+func (c *conn) TryGather() bool {
+	if !c.out.mu.TryLock() {
+		return false
+	}
+	defer c.out.mu.Unlock()
+	if c.gather != nil {
+		return false
+	}
+	c.gather = gathered.Get().(*[]byte)
+	return true
+}
+
 // Flush writes what was kept since Gather. It returns how much that was, and how
 // much of it was written: all, if err is nil.
 func (c *conn) Flush() (kept, written int, err error) {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
+	kept = len(*c.gather)
+	if kept > 0 {
+		written, err = c.write(*c.gather)
+	}
+	c.endGather()
+	return kept, written, err
+}
+
+// TryFlush is Flush without waiting: it writes what the socket takes at once.
+// When that is not all, and err is nil, the connection goes on to keep the rest
+// and what is written behind it, and Flush must follow, to write it.
+func (c *conn) TryFlush() (kept, written int, err error) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	b := *c.gather
+	kept = len(b)
+	if kept > 0 {
+		written, err = c.writeOnce(b)
+	}
+	if written < kept && err == nil {
+		*c.gather = b[:copy(b, b[written:])]
+		return kept, written, nil
+	}
+	c.endGather()
+	return kept, written, err
+}
+
+// endGather writes through again. With out.mu held.
+func (c *conn) endGather() {
 	buf := c.gather
 	c.gather = nil
-	kept = len(*buf)
-	if kept > 0 {
-		written, err = c.write(*buf)
-	}
 	if cap(*buf) <= maxGathered {
 		*buf = (*buf)[:0]
 		gathered.Put(buf)
 	}
-	return kept, written, err
 }

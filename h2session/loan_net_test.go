@@ -1,0 +1,172 @@
+package h2session
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/h2gw/h2gw/internal/netio"
+	"github.com/h2gw/h2gw/internal/testkit"
+	"github.com/h2gw/h2gw/pitag"
+	"github.com/h2gw/h2gw/vconn"
+)
+
+// sockets are both ends of a TCP connection: the server's wrapped, with little
+// room in its buffers, and with TLS if so wanted.
+func sockets(t testing.TB, secure bool) (client, server net.Conn) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	client.(*net.TCPConn).SetReadBuffer(128 << 10)
+	accepted, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted.(*net.TCPConn).SetWriteBuffer(16 << 10)
+	server = netio.Wrap(accepted)
+	if !secure {
+		return client, server
+	}
+	s := tls.Server(server, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+	c := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
+	shaken := make(chan error, 1)
+	go func() { shaken <- s.Handshake() }()
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-shaken; err != nil {
+		t.Fatal(err)
+	}
+	return c, s
+}
+
+// stumbling reads slowly every now and then, so that the socket's buffers fill.
+type stumbling struct {
+	net.Conn
+	n int
+}
+
+func (s *stumbling) Read(p []byte) (int, error) {
+	if s.n++; s.n%50 == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	return s.Conn.Read(p[:min(len(p), 4<<10)])
+}
+
+// Responses that pollers flush in batches of any kind arrive whole and in order,
+// also through a socket that is full most of the time, while other transactions
+// use the write loop.
+func TestOverSocketsWhatIsFlushedArrivesInOrder(t *testing.T) {
+	for name, secure := range map[string]bool{"cleartext": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			client, server := sockets(t, secure)
+			if g, _ := gathererOf(server); g == nil {
+				t.Skip("connections of this system do not gather")
+			}
+			txns := make(waiting, 100)
+			srv := &Server{Connector: vconn.NewConnector(txns)}
+			done := make(chan *pitag.SessionRecord, 1)
+			go func() {
+				done <- srv.ServeSession(t.Context(), server, &pitag.Session{Identity: testIdentity, Start: time.Now()})
+			}()
+			pollers := poll(txns, 2)
+			cl := testkit.NewClient(t, &stumbling{Conn: client})
+			cl.Handshake(window(1 << 20))
+			cl.Window(0, 1<<30)
+			const rounds, burst = 20, 20
+			for round := range uint32(rounds) {
+				for i := range uint32(burst) {
+					id := 2*(round*burst+i) + 1
+					cl.Get(id, fmt.Sprintf("/%d", lengthOn(id)))
+				}
+				cl.Ping("in front")
+				wantSizes(t, cl, burst)
+			}
+			cl.Close()
+			r := <-done
+			close(txns)
+			pollers.Wait()
+			if r.Streams != rounds*burst || srv.Stats().Panics != 0 {
+				t.Errorf("record %+v", r)
+			}
+		})
+	}
+}
+
+// lengthOn is how long the response on a stream is: most are short, and some longer
+// than a batch.
+func lengthOn(id uint32) int {
+	rnd := rand.New(rand.NewPCG(uint64(id), 1))
+	if rnd.IntN(20) == 0 {
+		return rnd.IntN(200_000)
+	}
+	return rnd.IntN(3000)
+}
+
+var pattern = []byte(text(200_000))
+
+// poll answers requests as pollers do that have a batch of events at a time, and
+// some of them as a transaction with a goroutine does.
+func poll(txns waiting, pollers int) (running *sync.WaitGroup) {
+	running = new(sync.WaitGroup)
+	for range pollers {
+		running.Go(func() {
+			for c := range txns {
+				later := new(pile)
+				respondTo(c, later)
+				for range rand.IntN(6) {
+					select {
+					case c, ok := <-txns:
+						if ok {
+							respondTo(c, later)
+						}
+					default:
+					}
+				}
+				later.flush()
+			}
+		})
+	}
+	return running
+}
+
+// respondTo leaves most to later.
+func respondTo(c *vconn.Conn, later vconn.Later) {
+	if rand.IntN(10) == 0 {
+		later = nil
+	}
+	answer(c, string(pattern[:lengthOn(c.Stream())]), later)
+}
+
+// wantSizes reads until n responses are complete and compares their bodies.
+func wantSizes(t *testing.T, cl *testkit.Client, n int) {
+	t.Helper()
+	bodies := make(map[uint32][]byte)
+	for n > 0 {
+		f, err := cl.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Type == http2.FrameData {
+			bodies[f.Stream] = append(bodies[f.Stream], f.Payload...)
+		}
+		if f.Stream > 0 && f.End() {
+			n--
+			if want := pattern[:lengthOn(f.Stream)]; !bytes.Equal(bodies[f.Stream], want) {
+				t.Fatalf("stream %d: %d bytes that differ from the %d sent", f.Stream, len(bodies[f.Stream]), len(want))
+			}
+		}
+	}
+}
