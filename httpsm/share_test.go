@@ -253,28 +253,53 @@ func TestABreakAtEveryByteOfSharedResponses(t *testing.T) {
 	}
 }
 
-// Who was sent again and fails again is not sent a third time.
+// Who was sent again and fails again is not sent a third time; and is sent again
+// on a connection of its own that is new, though others are there to be shared or
+// used again.
 func TestWhatWasSharedIsSentAgainOnlyOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRigTo(t, func(c *origin.Config) { c.Pipeline = 16 }, func(c *Config) { c.Retries = 5 }, echoPath,
-			func(c *testkit.OriginConn) { paths(c, 2) },
-			func(c *testkit.OriginConn) { paths(c, 1) })
-		for range 2 {
-			wantStatus(t, r.ask(getPath("/before")), 200)
-			synctest.Wait()
-		}
-		r.records = nil
-		for _, c := range r.call(getPath("/a"), getPath("/b")) {
-			wantFinal(t, c.end(), 502, ConnectionTerminated)
-			if rec := r.recordOf(c.path); rec.Retries != 1 {
-				t.Errorf("%s: %d retries", c.path, rec.Retries)
+	for name, another := range map[string]bool{"no other is shared": false, "another is shared": true} {
+		bubble(t, name, func(t *testing.T) {
+			once := func(c *testkit.OriginConn) { paths(c, 1) }
+			scripts := []testkit.Script{echoPath, func(c *testkit.OriginConn) {
+				paths(c, 2)
+				c.Wait(300 * time.Millisecond)
+			}, once}
+			if another {
+				scripts = []testkit.Script{scripts[0], scripts[1], echoPath, once}
 			}
-		}
-		if n := len(r.o.Conns()); n != 4 {
-			t.Errorf("%d connections", n)
-		}
-		r.wantQuiet()
-	})
+			r := newRigTo(t, func(c *origin.Config) { c.Pipeline = 16 }, func(c *Config) { c.Retries = 5 }, scripts...)
+			for range 2 {
+				wantStatus(t, r.ask(getPath("/before")), 200)
+				synctest.Wait()
+			}
+			r.records = nil
+			all := r.call(getPath("/a"), getPath("/b"))
+			if another {
+				time.Sleep(100 * time.Millisecond) // the first is slow by now: for who comes next there is to be another
+				r.call(getPath("/alone"))[0].wantOwn()
+				synctest.Wait()
+				r.call(getPath("/shared"))[0].wantOwn()
+				if s := r.stats(); s.Pipelines != 2 || s.PipelineRequests != 3 {
+					t.Fatalf("not what is to be tested: %+v", s)
+				}
+			}
+			for _, c := range all {
+				wantFinal(t, c.end(), 502, ConnectionTerminated)
+				if rec := r.recordOf(c.path); rec.Retries != 1 || rec.OriginReused {
+					t.Errorf("%s: %d retries, the last on a connection that was used before: %t", c.path, rec.Retries, rec.OriginReused)
+				}
+			}
+			for i, got := range r.o.Received() {
+				if first := i == 1; strings.Contains(got, "/a ") && strings.Contains(got, "/b ") != first {
+					t.Errorf("connection %d received %q", i+1, got)
+				}
+			}
+			if n, want := len(r.o.Conns()), len(scripts)+1; n != want {
+				t.Errorf("%d connections, want %d", n, want)
+			}
+			r.wantQuiet()
+		})
+	}
 }
 
 func TestAResponseThatEndsTheConnection(t *testing.T) {
