@@ -23,12 +23,8 @@ const (
 // false if the connection is broken.
 // s is the state before.
 func (c *conn) park(s uint32) bool {
-	if c.rc != nil {
-		if c.bounded.Load() {
-			c.bounded.Store(false)
-			c.wd.drop(writeSide{c}, true)
-		}
-		return c.parkAttended(s)
+	if c.poller != nil {
+		return c.parkPolled(s)
 	}
 	if c.rd.drop(readSide{c}, true) != nil || c.wd.drop(writeSide{c}, c.probe == nil) != nil {
 		return false
@@ -43,7 +39,7 @@ func (c *conn) park(s uint32) bool {
 // look tells whether a kept connection may be used again.
 func (c *conn) look() look {
 	switch {
-	case c.rc != nil:
+	case c.poller != nil:
 		return c.glance()
 	case c.sock == nil:
 		return c.watcher.stop(c)

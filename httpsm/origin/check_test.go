@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/h2gw/h2gw/internal/netio"
 	"github.com/h2gw/h2gw/internal/testkit"
 )
 
@@ -215,32 +216,32 @@ func TestHalfATLSRecordEndsTheConnection(t *testing.T) {
 }
 
 // noticed is how many of n connections spoiled one after the other are counted:
-// without an attendant the last one is noticed by who wants to use it.
+// without a poller the last one is noticed by who wants to use it.
 func noticed(e *Endpoint, n int) uint64 {
-	if canAttend && !e.TLS() && e.group.cfg.Dial == nil {
+	if netio.CanPoll && !e.TLS() && e.group.cfg.Dial == nil {
 		return uint64(n)
 	}
 	return uint64(n - 1)
 }
 
 // settle waits until what the origin has sent is noticed: loopback delivers at
-// once, but an attendant must have run, or a watcher.
+// once, but a poller must have run, or a watcher.
 func settle(t *testing.T, e *Endpoint) {
 	t.Helper()
 	var w *watcher
 	for start := time.Now(); ; runtime.Gosched() {
 		first := &e.pool.idle[0]
 		first.mu.Lock()
-		attended := false
+		polled := false
 		if n := len(first.conns); n > 0 {
-			w, attended = first.conns[n-1].watcher, first.conns[n-1].rc != nil
+			w, polled = first.conns[n-1].watcher, first.conns[n-1].poller != nil
 		}
 		first.mu.Unlock()
-		if !attended {
+		if !polled {
 			break
 		}
 		if time.Since(start) > 5*time.Second {
-			t.Fatal("the attendant saw nothing")
+			t.Fatal("the poller saw nothing")
 		}
 	}
 	if w != nil {

@@ -14,9 +14,8 @@ import (
 // nothing.
 type conn struct {
 	endpoint *Endpoint
-	state    atomic.Uint32 // bits: see attend.go
+	state    atomic.Uint32 // bits: see polled.go
 	broken   atomic.Bool   // a read or write failed, or it became a tunnel
-	bounded  atomic.Bool   // the exchange has set a write deadline
 
 	// Of the goroutine that reads.
 	filled bool    // the last read took all there was room for
@@ -28,8 +27,9 @@ type conn struct {
 	shelf    atomic.Int32 // which it is on, from 1; 0: it is not idle
 	idleTick uint32
 
-	attendance
+	polling
 
+	// Of a connection that no poller waits for.
 	raw    net.Conn // the transport
 	nc     net.Conn // what HTTP is spoken on: raw (see netio.Wrap), or TLS over it
 	sock   *socket  // raw, if it is a kernel socket
@@ -58,8 +58,8 @@ func (c *conn) begin(reused bool) {
 func (c *conn) Info() Info { return c.info }
 
 func (c *conn) Write(p []byte) (int, error) {
-	if c.rc != nil {
-		return c.writeAttended(p)
+	if c.poller != nil {
+		return c.writePolled(p)
 	}
 	sent := 0
 	for {
@@ -95,10 +95,10 @@ func (c *conn) Discard(n int) {
 }
 
 func (c *conn) Fill() error {
-	if c.rc != nil {
-		return c.fillAttended()
+	if c.poller != nil {
+		return c.fillPolled()
 	}
-	if err := c.room(); err != nil {
+	if err := c.makeRoom(); err != nil {
 		return err
 	}
 	for {
@@ -130,9 +130,9 @@ func (c *conn) unannounced(err error) error {
 	return err
 }
 
-// room makes space in the buffer for a read: a first buffer, what was discarded
+// makeRoom makes space in the buffer for a read: a first buffer, what was discarded
 // moved out of the way, or a larger buffer.
-func (c *conn) room() error {
+func (c *conn) makeRoom() error {
 	switch {
 	case c.buf == nil:
 		class := 0
@@ -208,7 +208,7 @@ func (c *conn) fail(err error) error {
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error {
-	if c.rc != nil {
+	if c.poller != nil {
 		c.reads.set(t)
 		return nil
 	}
@@ -216,7 +216,11 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.bounded.Store(true)
+	if c.poller != nil {
+		c.until.Store(sinceEpoch(t))
+		c.roomy()
+		return nil
+	}
 	if c.probe != nil {
 		return c.wd.force(writeSide{c}, t)
 	}
@@ -225,12 +229,12 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 
 func (c *conn) NetConn() net.Conn {
 	c.broken.Store(true)
-	if c.rc != nil {
-		c.dismiss()
-		c.reads.stop()
+	if c.poller != nil {
+		c.giveBack()
+	} else {
+		c.rd.drop(readSide{c}, false)
+		c.wd.drop(writeSide{c}, false)
 	}
-	c.rd.drop(readSide{c}, false)
-	c.wd.drop(writeSide{c}, false)
 	if c.buf != nil && c.r == c.w { // a tunnel may be quiet for long
 		c.buf.put()
 		c.buf = nil
@@ -239,7 +243,7 @@ func (c *conn) NetConn() net.Conn {
 }
 
 // Abort closes the transport, not TLS: an alert could block behind a full send
-// buffer. Where there is an attendant, he closes it.
+// buffer. One that a poller waits for is closed by Release.
 func (c *conn) Abort() {
 	for {
 		s := c.state.Load()
@@ -249,10 +253,10 @@ func (c *conn) Abort() {
 		if !c.state.CompareAndSwap(s, s|aborted) {
 			continue
 		}
-		if c.rc == nil || s&gone != 0 {
-			c.raw.Close()
+		if c.poller != nil {
+			c.shutDown()
 		} else {
-			c.rouse()
+			c.raw.Close()
 		}
 		return
 	}
@@ -266,13 +270,13 @@ func (c *conn) Release(reusable bool) {
 		c.buf, c.r, c.w = nil, 0, 0
 	}
 	c.filled, c.most = false, 0
-	s := c.state.And(^(inUse | behind | awaited))
+	s := c.state.And(^(inUse | awaited))
 	if s&inUse == 0 {
 		panic("origin: exchange released twice")
 	}
 	e.load.Add(-1)
 	if keep && s&aborted == 0 && c.park(s) && e.pool.put(c) {
-		if c.rc != nil && c.state.Load()&(holding|gone) != 0 {
+		if c.poller != nil && c.state.Load()&ready != 0 {
 			c.reconsider()
 		}
 		return
@@ -283,9 +287,19 @@ func (c *conn) Release(reusable bool) {
 // closeIdle closes a connection nobody uses, whose place was given back; over
 // TLS with an alert, which cannot block long on a connection at rest.
 func (c *conn) closeIdle() {
-	if c.rc != nil && c.state.Or(dead)&gone == 0 {
-		c.rouse()
+	if c.poller != nil {
+		c.closePolled()
 		return
 	}
 	c.nc.Close()
+}
+
+// bury gives up a connection that nobody uses, and its place.
+func (c *conn) bury() {
+	if c.poller != nil {
+		c.closePolled()
+	} else {
+		c.raw.Close()
+	}
+	c.endpoint.pool.drop()
 }

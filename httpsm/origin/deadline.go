@@ -78,10 +78,9 @@ type (
 func (s readSide) arm(t time.Time) error  { return s.c.nc.SetReadDeadline(t) }
 func (s writeSide) arm(t time.Time) error { return s.c.nc.SetWriteDeadline(t) }
 
-// A deadlineTimer is the read deadline of a connection with an attendant, who
-// would have to leave the poller for each deadline that the poller keeps. It is
-// as lazy as a lazyDeadline: a deadline that moves later leaves the timer as it
-// is. It is safe for concurrent use.
+// A deadlineTimer is the read deadline of a connection that a poller waits for,
+// which keeps none. It is as lazy as a lazyDeadline: a deadline that moves later
+// leaves the timer as it is. It is safe for concurrent use.
 type deadlineTimer struct {
 	want  atomic.Int64 // since epoch; 0: none
 	armed atomic.Int64 // when the timer fires; 0: it does not
@@ -95,13 +94,19 @@ type deadlineTimer struct {
 // epoch is what deadlines are counted from, so that each is a word.
 var epoch = time.Now()
 
-func (d *deadlineTimer) set(t time.Time) {
-	var v int64
-	if !t.IsZero() {
-		if v = int64(t.Sub(epoch)); v == 0 {
-			v = 1
-		}
+// sinceEpoch is a deadline as a word; 0: none.
+func sinceEpoch(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
+	if v := int64(t.Sub(epoch)); v != 0 {
+		return v
+	}
+	return 1
+}
+
+func (d *deadlineTimer) set(t time.Time) {
+	v := sinceEpoch(t)
 	d.want.Store(v)
 	if (d.late.Load() || v != 0 && d.fires() > v) && d.look() {
 		go d.passed()

@@ -17,9 +17,9 @@
 // an idle connection would otherwise be read as the response to the next request
 // (RFC 9112, section 9.2; section 11.2 on response splitting).
 //
-// A plain TCP connection has a goroutine, its attendant, who notices that when it
-// happens, and can be waited for without a goroutine of one's own ([Awaitable],
-// [Endpoint.TryGet]); attend.go has the whole story. Others, and on systems other
+// A plain TCP connection is given to a poller, which notices that when it
+// happens, and can be waited for without a goroutine ([Awaitable],
+// [Endpoint.TryGet]); polled.go has the whole story. Others, and on systems other
 // than Linux all of them, are looked at once before they are used again, without
 // waiting; see check.go.
 //
@@ -28,10 +28,9 @@
 //   - the count of open connections and the queue of waiting requests: pool.mu;
 //     the idle ones: the shelf that each is on;
 //   - a connection's read buffer and framing position: the one goroutine that
-//     reads the exchange; the attendant, or the timer of the read deadline, from
+//     reads the exchange; its poller, or the timer of the read deadline, from
 //     Await to Resume;
-//   - a connection as a whole: whoever took it from the pool, until Release; its
-//     attendant closes it;
+//   - a connection as a whole: whoever took it from the pool, until Release;
 //   - counters: atomics.
 //
 // Nothing here blocks while a lock is held.

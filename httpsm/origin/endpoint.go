@@ -79,7 +79,7 @@ func (e *Endpoint) get(ctx context.Context, fresh bool) (*conn, error) {
 		case t.place:
 			c, err := e.connect(ctx)
 			if err == nil {
-				c.attend()
+				c.poll()
 			}
 			return c, err
 		case e.revive(t.conn):

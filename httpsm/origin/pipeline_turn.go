@@ -332,8 +332,5 @@ func (t *turn) NetConn() net.Conn {
 	t.p.mu.Lock()
 	t.p.endLocked(ErrBroken)
 	t.p.mu.Unlock()
-	closed, other := net.Pipe()
-	closed.Close()
-	other.Close()
-	return closed
+	return closedConn()
 }

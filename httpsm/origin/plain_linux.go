@@ -1,18 +1,36 @@
 package origin
 
 import (
+	"net"
 	"syscall"
 
 	"github.com/h2gw/h2gw/internal/netio"
 )
 
-// canAttend: what an attendant needs was tried here. See attend.go.
-const canAttend = true
+// What a connection that a poller waits for needs of its socket. See polled.go.
+
+// duplicate returns another file descriptor for c, whose owner is the caller.
+func duplicate(c *net.TCPConn) (fd int, err error) {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var errno syscall.Errno
+	err = rc.Control(func(was uintptr) {
+		var r uintptr
+		r, _, errno = syscall.RawSyscall(syscall.SYS_FCNTL, was, syscall.F_DUPFD_CLOEXEC, 0)
+		fd = int(r)
+	})
+	if err == nil && errno != 0 {
+		err = errno
+	}
+	return fd, err
+}
 
 // receive receives into p what has arrived: errWouldBlock if nothing has, 0 and
 // nil at the end of input.
-func receive(fd uintptr, p []byte) (int, error) {
-	n, err := netio.Recv(fd, p, 0)
+func receive(fd int, p []byte) (int, error) {
+	n, err := netio.Recv(uintptr(fd), p, 0)
 	if err == syscall.EAGAIN {
 		err = errWouldBlock
 	}
@@ -20,8 +38,8 @@ func receive(fd uintptr, p []byte) (int, error) {
 }
 
 // peek looks at a socket without taking anything from it; one is where to.
-func peek(fd uintptr, one *[1]byte) look {
-	n, err := netio.Recv(fd, one[:], syscall.MSG_PEEK)
+func peek(fd int, one *[1]byte) look {
+	n, err := netio.Recv(uintptr(fd), one[:], syscall.MSG_PEEK)
 	switch {
 	case n > 0:
 		return lookBytes
@@ -32,10 +50,13 @@ func peek(fd uintptr, one *[1]byte) look {
 }
 
 // transmit sends what the socket takes of p, which may be nothing.
-func transmit(fd uintptr, p []byte) (int, error) {
-	n, err := netio.Send(fd, p)
+func transmit(fd int, p []byte) (int, error) {
+	n, err := netio.Send(uintptr(fd), p)
 	if err == syscall.EAGAIN {
 		err = nil
 	}
 	return n, err
 }
+
+func shutSocket(fd int)  { syscall.Shutdown(fd, syscall.SHUT_RDWR) }
+func closeSocket(fd int) { syscall.Close(fd) }

@@ -2,11 +2,21 @@
 
 package origin
 
-// canAttend: here connections are looked at or watched instead. See check.go.
-const canAttend = false
+import (
+	"errors"
+	"net"
+)
 
-func receive(uintptr, []byte) (int, error) { return 0, errWouldBlock }
+// Here no poller waits for connections: they are looked at or watched instead.
+// See check.go.
 
-func peek(uintptr, *[1]byte) look { return lookClosed }
+func duplicate(*net.TCPConn) (int, error) { return 0, errors.ErrUnsupported }
 
-func transmit(uintptr, []byte) (int, error) { return 0, nil }
+func receive(int, []byte) (int, error) { return 0, errWouldBlock }
+
+func peek(int, *[1]byte) look { return lookClosed }
+
+func transmit(int, []byte) (int, error) { return 0, nil }
+
+func shutSocket(int)  {}
+func closeSocket(int) {}

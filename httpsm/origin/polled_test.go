@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/netio"
 )
 
 // A line is an endpoint on loopback whose other side the test plays itself.
@@ -23,8 +25,8 @@ type line struct {
 
 func newLine(t testing.TB, change ...func(*Config)) *line {
 	t.Helper()
-	if !canAttend {
-		t.Skip("connections have no attendants on this system")
+	if !netio.CanPoll {
+		t.Skip("there are no pollers on this system")
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -426,7 +428,7 @@ func TestAnEndWithTheFirstResponseIsFound(t *testing.T) {
 	}
 }
 
-// What the attendant has seen of a connection that was just taken keeps the
+// What the poller has seen of a connection that was just taken keeps the
 // request from being sent.
 func TestNothingIsWrittenAfterAnEnd(t *testing.T) {
 	for name, write := range map[string]func(x Awaitable) (int, error){
@@ -646,8 +648,37 @@ func TestTryWriteNeverWaits(t *testing.T) {
 	x.Release(false)
 }
 
+// A Write that waits for room goes on when there is some, however slowly the
+// origin reads, and ends when its deadline is moved to where it has passed.
+func TestAWriteThatWaitsGoesOnOrEnds(t *testing.T) {
+	l := newLine(t)
+	x, peer := l.kept()
+	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+	x.SetWriteDeadline(time.Now().Add(time.Minute))
+	wrote := make(chan error, 1)
+	go func() { _, err := x.Write(sent); wrote <- err }()
+	got := make([]byte, len(sent))
+	for n := 0; n < len(got); n += 256 << 10 {
+		if _, err := io.ReadFull(peer, got[n:n+256<<10]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-wrote; err != nil || !bytes.Equal(got, sent) {
+		t.Fatal("not what was sent:", err)
+	}
+	go func() { _, err := x.Write(make([]byte, 64<<20)); wrote <- err }()
+	l.until("the Write waits", func() bool { return x.(*conn).state.Load()&full != 0 })
+	x.SetWriteDeadline(longAgo)
+	if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	x.Release(true)
+	l.ends(peer)
+	l.over()
+}
+
 // A tunnel has the connection for itself, and gets what comes after.
-func TestATunnelTakesOverFromTheAttendant(t *testing.T) {
+func TestATunnelTakesOverFromThePoller(t *testing.T) {
 	for _, holding := range []bool{false, true} {
 		l := newLine(t)
 		x, peer := l.kept()
@@ -675,9 +706,9 @@ func TestATunnelTakesOverFromTheAttendant(t *testing.T) {
 	}
 }
 
-// Closing, retiring and the limits of the pool end connections with attendants
+// Closing, retiring and the limits of the pool end connections with pollers
 // as they do others.
-func TestThePoolEndsConnectionsWithAttendants(t *testing.T) {
+func TestThePoolEndsConnectionsWithPollers(t *testing.T) {
 	for name, end := range map[string]func(l *line){
 		"Close":   func(l *line) { l.group.Close() },
 		"Retire":  func(l *line) { l.group.Retire() },

@@ -80,22 +80,22 @@ func (s *shelves) take(what wanted) (c *conn, quiet bool) {
 type wanted uint8
 
 const (
-	anyConn      wanted = iota
-	attendedConn        // with an attendant, to be looked at
-	quickConn           // with an attendant; not to be looked at if he has seen nothing
+	anyConn    wanted = iota
+	polledConn        // that a poller waits for, to be looked at
+	quickConn         // the same; not to be looked at if the poller has seen nothing
 )
 
-// takeLocked takes the connection used last. quiet: its attendant has seen
+// takeLocked takes the connection used last. quiet: its poller has seen
 // nothing, and who has asked for a quick one uses it without a look; that is
 // counted here. f is locked, and unlocked then.
 func (f *shelf) takeLocked(what wanted) (c *conn, quiet bool) {
-	if n := len(f.conns) - 1; n >= 0 && (what == anyConn || f.conns[n].rc != nil) {
+	if n := len(f.conns) - 1; n >= 0 && (what == anyConn || f.conns[n].poller != nil) {
 		c = f.conns[n]
 		f.conns[n] = nil
 		f.conns = f.conns[:n]
 		f.count.Store(int32(n))
 		c.shelf.Store(0)
-		if what == quickConn && c.state.Load()&(ready|gone) == 0 {
+		if what == quickConn && c.state.Load()&ready == 0 {
 			quiet = true
 			f.quick++
 		}

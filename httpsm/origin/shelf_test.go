@@ -35,13 +35,13 @@ func TestShelvesAreAStack(t *testing.T) {
 	}
 }
 
-// A connection that cannot be awaited is left to who can wait; what the attendant
+// A connection that cannot be awaited is left to who can wait; what the poller
 // has seen keeps a connection from being used without a look.
 func TestShelvesGiveWhatIsWanted(t *testing.T) {
 	l := newLine(t)
 	plain := new(conn)
-	attended, _ := l.fresh()
-	c := attended.(*conn)
+	polled, _ := l.fresh()
+	c := polled.(*conn)
 	for _, tc := range []struct {
 		what  wanted
 		c     *conn
@@ -50,14 +50,12 @@ func TestShelvesGiveWhatIsWanted(t *testing.T) {
 		quiet bool
 	}{
 		{anyConn, plain, 0, true, false},
-		{attendedConn, plain, 0, false, false},
+		{polledConn, plain, 0, false, false},
 		{quickConn, plain, 0, false, false},
 		{anyConn, c, 0, true, false},
-		{attendedConn, c, 0, true, false},
+		{polledConn, c, 0, true, false},
 		{quickConn, c, 0, true, true},
-		{quickConn, c, holding, true, true},
 		{quickConn, c, ready, true, false},
-		{quickConn, c, gone, true, false},
 	} {
 		var s shelves
 		was := tc.c.state.Load()
@@ -70,7 +68,7 @@ func TestShelvesGiveWhatIsWanted(t *testing.T) {
 		s.remove(tc.c)
 		tc.c.state.Store(was)
 	}
-	attended.Release(false)
+	polled.Release(false)
 }
 
 // A shelf that is in use is passed by, both ways, and nothing is lost.

@@ -1,9 +1,8 @@
 package origin
 
 import (
-	"io"
-	"net"
 	"os"
+	"time"
 )
 
 // TryGet returns an exchange on a kept-alive connection at once, or nil if one
@@ -16,7 +15,7 @@ import (
 func (e *Endpoint) TryGet(certain bool) Awaitable {
 	what := quickConn
 	if certain || e.load.Load() < fewInFlight {
-		what = attendedConn
+		what = polledConn
 	}
 	for {
 		c, quiet := e.pool.idle.take(what)
@@ -39,110 +38,94 @@ const fewInFlight = 4
 
 var _ Awaitable = (*conn)(nil)
 
-// A transfer is one direction's calls of RawConn.Control: what they are about,
-// and what came of them. Only who writes uses out; the attendant and who reads
-// share in, of which the attendant uses one, and the reader the rest.
-type transfer struct {
-	c    *conn
-	p    []byte
-	n    int
-	err  error
-	look look
-	one  [1]byte // what a peek sees
-
-	// Bound once: binding allocates.
-	pull, send, peek func(fd uintptr)
-	push             func(fd uintptr) bool
-}
-
-func (t *transfer) bind(c *conn) {
-	t.c = c
-	t.pull = func(fd uintptr) { t.err = t.c.pull(fd) }
-	t.send = func(fd uintptr) { t.n, t.err = transmit(fd, t.p) }
-	t.peek = func(fd uintptr) { t.look = peek(fd, &t.one) }
-	t.push = t.sendAll
-}
-
-// sendAll sends what is left; false: the socket takes no more now.
-func (t *transfer) sendAll(fd uintptr) bool {
-	for t.n < len(t.p) {
-		n, err := transmit(fd, t.p[t.n:])
-		t.n += n
-		if err != nil {
-			t.err = err
-			return true
-		}
-		if n == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// glance looks at the socket, and forgets first that something may be there: what
-// arrives later is another edge. The caller owns the exchange, or the idle
-// connection, and nobody writes.
-func (c *conn) glance() look {
-	if c.state.Load()&ready != 0 {
-		c.state.And(^ready)
-	}
-	if c.rc.Control(c.out.peek) != nil {
-		return lookClosed
-	}
-	return c.out.look
-}
-
 // TryWrite sends what the socket takes now, with one system call.
 func (c *conn) TryWrite(p []byte) (int, error) {
-	if c.rc == nil {
+	if c.poller == nil {
 		return 0, nil
 	}
 	if err := c.beforeWrite(); err != nil {
 		return 0, err
 	}
-	c.out.p, c.out.n, c.out.err = p, 0, nil
-	err := c.rc.Control(c.out.send)
-	c.out.p = nil
-	if err == nil && c.out.err == nil {
-		return c.out.n, nil
+	n, err := transmit(c.fd, p)
+	if err != nil {
+		return 0, c.writeFailed(err)
 	}
-	return 0, c.writeFailed(err)
+	return n, nil
 }
 
-// writeAttended is Write.
-func (c *conn) writeAttended(p []byte) (int, error) {
+// writePolled is Write.
+func (c *conn) writePolled(p []byte) (n int, err error) {
 	if err := c.beforeWrite(); err != nil {
 		return 0, err
 	}
-	c.out.p, c.out.n, c.out.err = p, 0, nil
-	for {
-		err := c.rc.Write(c.out.push)
-		if err != nil && c.retry(&c.wd, writeSide{c}, err) {
+	for looked := false; ; {
+		m, err := transmit(c.fd, p[n:])
+		if n += m; err != nil {
+			return n, c.writeFailed(err)
+		}
+		if n == len(p) {
+			return n, nil
+		}
+		if !looked {
+			// Once more: what it has come to take before is no event to come.
+			c.state.Or(full)
+			looked = true
 			continue
 		}
-		c.out.p = nil
-		if err == nil && c.out.err == nil {
-			return c.out.n, nil
+		if err := c.awaitRoom(); err != nil {
+			return n, err
 		}
-		return c.out.n, c.writeFailed(err)
+		looked = false
+	}
+}
+
+// awaitRoom waits until the socket may take more, or the write deadline has
+// passed.
+func (c *conn) awaitRoom() error {
+	var passed <-chan time.Time
+	if d := c.until.Load(); d != 0 {
+		left := time.Duration(d) - time.Since(epoch)
+		if left <= 0 {
+			c.broken.Store(true)
+			return c.fail(os.ErrDeadlineExceeded)
+		}
+		if c.patience == nil {
+			c.patience = time.NewTimer(left)
+		} else {
+			c.patience.Reset(left)
+		}
+		defer c.patience.Stop()
+		passed = c.patience.C
+	}
+	select {
+	case <-c.room:
+	case <-passed:
+	}
+	return nil
+}
+
+// roomy has who waits in awaitRoom look again.
+func (c *conn) roomy() {
+	if c.state.Load()&full != 0 && c.state.And(^full)&full != 0 {
+		select {
+		case c.room <- struct{}{}:
+		default: // there is one already, of an event that nobody waited for
+		}
 	}
 }
 
 func (c *conn) writeFailed(err error) error {
-	if err == nil {
-		err = c.opError("write", c.out.err)
-	}
 	c.broken.Store(true)
-	return c.fail(err)
+	return c.fail(c.opError("write", err))
 }
 
 // beforeWrite looks at the socket before the first write of an exchange if the
-// attendant knows that something has arrived. It was not asked for, so nothing
+// poller knows that something has arrived. It was not asked for, so nothing
 // is to be sent after it.
 func (c *conn) beforeWrite() error {
 	s := c.state.Load()
 	switch {
-	case s&aborted != 0: // though the attendant may not have closed it yet
+	case s&aborted != 0:
 		return ErrAborted
 	case c.written:
 		return nil
@@ -160,20 +143,21 @@ func (c *conn) beforeWrite() error {
 	return c.fail(errSpoiled)
 }
 
-// Await is Awaitable's. It is false where there is no attendant, and where Fill
-// would return at once.
-func (c *conn) Await(r Resumer) bool { return c.rc != nil && c.await(r) }
+// Await is Awaitable's. It is false where there is no poller, and where Fill
+// would not wait.
+func (c *conn) Await(r Resumer) bool { return c.poller != nil && c.await(r) }
 
+// await is Await. What came before, and nobody has received, is told once more.
 func (c *conn) await(r Resumer) bool {
 	c.waiter, c.failure = r, nil
 	for {
 		s := c.state.Load()
-		if s&(aborted|gone) != 0 {
+		if s&aborted != 0 {
 			return false
 		}
-		if c.state.CompareAndSwap(s, s&^holding|awaited) {
-			if s&holding != 0 {
-				c.hold <- struct{}{}
+		if c.state.CompareAndSwap(s, s&^ready|awaited) {
+			if s&ready != 0 {
+				c.poller.Again(c.fd)
 			}
 			break
 		}
@@ -190,62 +174,51 @@ func (c *conn) outOfTime() {
 		return // the next who wants to wait sees it
 	}
 	r := c.waiter
-	if !c.reads.due() && c.await(r) {
+	if c.reads.due() {
+		c.failure = os.ErrDeadlineExceeded
+	} else if c.await(r) {
 		return // it was moved just now
 	}
-	c.failure = os.ErrDeadlineExceeded
 	r.Resume(nil)
 }
 
-// fillAttended is Fill. While the attendant holds, what there is is received
-// here.
-func (c *conn) fillAttended() error {
-	if err := c.failure; err != nil {
-		c.failure = nil
-		return c.fail(err)
+// fillPolled is Fill.
+func (c *conn) fillPolled() error {
+	if err := c.takeFailure(); err != nil {
+		return err
 	}
 	if c.r < c.w {
-		if err := c.room(); err != nil {
+		if err := c.makeRoom(); err != nil {
 			return err
 		}
 	}
 	for {
-		if c.reads.due() {
+		s := c.state.Load()
+		switch {
+		case c.reads.due():
 			return c.fail(os.ErrDeadlineExceeded)
-		}
-		if s := c.state.Load(); s&holding != 0 && s&(ready|behind) != 0 {
-			if err := c.pullNow(); err != errWouldBlock {
+		case s&aborted != 0:
+			return ErrAborted
+		case s&ready != 0:
+			if err := c.pull(); err != errWouldBlock {
 				return c.fail(err)
 			}
 		}
-		if !c.await(c.sleeper) {
-			if c.state.Load()&(aborted|gone) != 0 {
-				return c.fail(net.ErrClosed)
-			}
+		if c.state.Load()&ready != 0 || !c.await(c.sleeper) {
 			continue
 		}
 		<-c.sleeper
-		err := c.failure
-		c.failure = nil
-		return c.fail(err)
+		if err := c.takeFailure(); err != nil {
+			return err
+		}
 	}
 }
 
-// pullNow receives what there is, beside an attendant who holds.
-func (c *conn) pullNow() error {
-	c.state.And(^(ready | behind))
-	err := c.rc.Control(c.in.pull)
-	if err == nil {
-		err = c.in.err
-	}
-	switch {
-	case err == errWouldBlock:
-	case err != nil, c.filled:
-		c.state.Or(ready | behind)
-	default:
-		c.state.Or(behind)
-	}
-	return err
+// takeFailure is what a Resume was about, if not about bytes.
+func (c *conn) takeFailure() error {
+	err := c.failure
+	c.failure = nil
+	return c.fail(err)
 }
 
 // A sleeper is who waits in Fill.
@@ -253,14 +226,3 @@ type sleeper chan struct{}
 
 // Resume wakes Fill.
 func (s sleeper) Resume(Later) { s <- struct{}{} }
-
-// opError makes of err what package net would.
-func (c *conn) opError(op string, err error) error {
-	if err == io.EOF {
-		return err
-	}
-	return &net.OpError{
-		Op: op, Net: "tcp", Source: c.raw.LocalAddr(), Addr: c.raw.RemoteAddr(),
-		Err: os.NewSyscallError(op, err),
-	}
-}

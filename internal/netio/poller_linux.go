@@ -1,0 +1,216 @@
+//go:build linux && !386 && !s390x
+
+package netio
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+// CanPoll says whether there are Pollers on this system.
+const CanPoll = true
+
+// A Poller waits for many sockets in one goroutine, and calls each one's Handler
+// there. In the runtime's own poller everybody who waits is a goroutine, which
+// has to be made ready, found, and switched to, with a stack that other
+// processors' caches may hold; here those to whom something happened at the same
+// time follow each other as calls.
+//
+// It is an epoll instance, which is itself polled by the runtime: so the
+// goroutine holds no thread while it waits. Both goroutine and instance exist
+// only while there are sockets.
+//
+// The zero Poller is ready. It is safe for concurrent use.
+type Poller struct {
+	mu       sync.Mutex
+	instance *instance // nil: there are no sockets
+}
+
+// A Handler is told of one socket.
+type Handler interface {
+	// Ready is called when something has happened since the last call, or since
+	// Add: each time that bytes or the end arrive, and when a socket that took no
+	// more takes more. It may be called for nothing, and, if that had begun
+	// before, once during Remove and after it. It must not block or panic. later
+	// is for the time of the call.
+	Ready(what Readiness, later *Round)
+}
+
+// Readiness is what may be done with a socket.
+type Readiness uint8
+
+// Kinds of readiness.
+const (
+	Readable Readiness = 1 << iota // there may be something to be read
+	Writable                       // it may take something
+	Ended                          // nothing comes behind what there is to be read
+)
+
+// An instance is a Poller's epoll instance and its goroutine.
+type instance struct {
+	p    *Poller
+	file *os.File
+	rc   syscall.RawConn
+	fd   int
+
+	// Guarded by the Poller's lock.
+	handlers []Handler // by file descriptor
+	count    int       // of those that are not nil
+
+	// Of the goroutine.
+	events [64]syscall.EpollEvent
+	told   [64]Handler
+	round  Round
+}
+
+const pollFor = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET
+
+// epollET is EPOLLET, which is negative in package syscall.
+const epollET = 1 << 31
+
+// Add has h called for the socket fd, which must not block and be polled by
+// nobody else. The caller calls Remove before it closes fd.
+func (p *Poller) Add(fd int, h Handler) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.instance == nil {
+		in, err := newInstance(p)
+		if err != nil {
+			return err
+		}
+		p.instance = in
+		go in.run()
+	}
+	return p.instance.add(fd, h)
+}
+
+// Remove undoes Add. Where the caller does not close fd next, forget must be
+// true.
+func (p *Poller) Remove(fd int, forget bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	in := p.instance
+	if forget {
+		syscall.EpollCtl(in.fd, syscall.EPOLL_CTL_DEL, fd, nil)
+	}
+	in.handlers[fd] = nil
+	if in.count--; in.count == 0 {
+		p.instance = nil
+		in.file.SetReadDeadline(longAgo) // Close waits for those who use it: run closes
+	}
+}
+
+// Again has the Handler of fd told once more of what holds already.
+func (p *Poller) Again(fd int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ev := syscall.EpollEvent{Events: pollFor, Fd: int32(fd)}
+	syscall.EpollCtl(p.instance.fd, syscall.EPOLL_CTL_MOD, fd, &ev)
+}
+
+func newInstance(p *Poller) (*instance, error) {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil { // else package os does not poll it
+		syscall.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	in := &instance{p: p, fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
+	if in.rc, err = in.file.SyscallConn(); err == nil {
+		err = in.file.SetReadDeadline(noDeadline) // fails if it is not polled
+	}
+	if err != nil {
+		in.file.Close()
+		return nil, err
+	}
+	return in, nil
+}
+
+// add is Add with the lock held.
+func (in *instance) add(fd int, h Handler) error {
+	for fd >= len(in.handlers) {
+		in.handlers = append(in.handlers, nil)
+	}
+	in.handlers[fd] = h // before the first event
+	in.count++
+	ev := syscall.EpollEvent{Events: pollFor, Fd: int32(fd)}
+	err := syscall.EpollCtl(in.fd, syscall.EPOLL_CTL_ADD, fd, &ev)
+	if err == nil {
+		return nil
+	}
+	in.handlers[fd] = nil
+	if in.count--; in.count == 0 {
+		in.p.instance = nil
+		in.file.SetReadDeadline(longAgo)
+	}
+	return os.NewSyscallError("epoll_ctl", err)
+}
+
+// run is the goroutine. It ends when the last socket was removed.
+func (in *instance) run() {
+	err := in.rc.Read(in.turn)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		panic("netio: waiting for an epoll instance: " + err.Error())
+	}
+	in.file.Close()
+}
+
+// turn tells everybody of what has happened until nothing has, and returns false
+// to be called again when something does.
+func (in *instance) turn(fd uintptr) bool {
+	for n := len(in.events); n == len(in.events); {
+		n = in.wait(fd)
+		in.find(n)
+		for i, h := range in.told[:n] {
+			if h != nil {
+				in.told[i] = nil
+				h.Ready(readiness(in.events[i].Events), &in.round)
+			}
+		}
+		in.round.end()
+	}
+	return false
+}
+
+// wait takes what has happened, without waiting.
+func (in *instance) wait(fd uintptr) int {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd,
+			uintptr(unsafe.Pointer(&in.events)), uintptr(len(in.events)), 0, 0, 0)
+		switch errno {
+		case 0:
+			return int(n)
+		case syscall.EINTR:
+		default:
+			panic("netio: epoll_pwait: " + errno.Error())
+		}
+	}
+}
+
+// find notes whom the first n events are for: nil, who was removed meanwhile.
+func (in *instance) find(n int) {
+	in.p.mu.Lock()
+	defer in.p.mu.Unlock()
+	for i := range in.events[:n] {
+		in.told[i] = in.handlers[in.events[i].Fd]
+	}
+}
+
+func readiness(events uint32) (what Readiness) {
+	const failed = syscall.EPOLLERR | syscall.EPOLLHUP
+	if events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|failed) != 0 {
+		what |= Readable
+	}
+	if events&(syscall.EPOLLOUT|failed) != 0 {
+		what |= Writable
+	}
+	if events&(syscall.EPOLLRDHUP|failed) != 0 {
+		what |= Ended
+	}
+	return what
+}

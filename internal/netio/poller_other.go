@@ -1,0 +1,35 @@
+//go:build !linux || 386 || s390x
+
+package netio
+
+import "errors"
+
+// CanPoll says whether there are Pollers on this system.
+const CanPoll = false
+
+// A Poller does not exist here; see poller_linux.go.
+type Poller struct{}
+
+// A Handler is told of one socket.
+type Handler interface {
+	Ready(what Readiness, later *Round)
+}
+
+// Readiness is what may be done with a socket.
+type Readiness uint8
+
+// Kinds of readiness.
+const (
+	Readable Readiness = 1 << iota
+	Writable
+	Ended
+)
+
+// Add fails.
+func (*Poller) Add(int, Handler) error { return errors.ErrUnsupported }
+
+// Again does nothing.
+func (*Poller) Again(int) {}
+
+// Remove does nothing.
+func (*Poller) Remove(int, bool) {}
