@@ -40,6 +40,13 @@ func BenchmarkSmallGet(b *testing.B) {
 	srv := &Server{Connector: vconn.NewConnector(trivial{})}
 	done := make(chan error, 1)
 	go func() { done <- srv.ServeConn(b.Context(), server, testIdentity) }()
+	benchRequests(b, client, 32)
+	client.Close()
+	<-done
+}
+
+// benchRequests makes b.N requests, so many at a time, and reads the responses.
+func benchRequests(b *testing.B, client net.Conn, burst int) {
 	io.WriteString(client, http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\x00\x00\x00")
 
 	var block bytes.Buffer
@@ -52,7 +59,6 @@ func BenchmarkSmallGet(b *testing.B) {
 		}
 		return block.Bytes()
 	}
-	const burst = 32
 	id := uint32(1)
 	var out []byte
 	first := request()
@@ -77,8 +83,6 @@ func BenchmarkSmallGet(b *testing.B) {
 		}
 	}
 	b.StopTimer()
-	client.Close()
-	<-done
 }
 
 func appendRequest(b []byte, id uint32, block []byte) []byte {

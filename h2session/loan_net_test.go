@@ -82,6 +82,7 @@ func TestOverSocketsWhatIsFlushedArrivesInOrder(t *testing.T) {
 				done <- srv.ServeSession(t.Context(), server, &pitag.Session{Identity: testIdentity, Start: time.Now()})
 			}()
 			pollers := poll(txns, 2)
+			flushing := flushAllTheTime(srv)
 			cl := testkit.NewClient(t, &stumbling{Conn: client})
 			cl.Handshake(window(1 << 20))
 			cl.Window(0, 1<<30)
@@ -94,6 +95,7 @@ func TestOverSocketsWhatIsFlushedArrivesInOrder(t *testing.T) {
 				cl.Ping("in front")
 				wantSizes(t, cl, burst)
 			}
+			flushing()
 			cl.Close()
 			r := <-done
 			close(txns)
@@ -148,6 +150,68 @@ func respondTo(c *vconn.Conn, later vconn.Later) {
 		later = nil
 	}
 	answer(c, string(pattern[:lengthOn(c.Stream())]), later)
+}
+
+// flushAllTheTime calls Flush unasked until it is told to stop.
+func flushAllTheTime(srv *Server) (stop func()) {
+	var running sync.WaitGroup
+	over := make(chan struct{})
+	running.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+			}
+			for _, s := range srv.open() {
+				s.Flush()
+			}
+			time.Sleep(20 * time.Microsecond)
+		}
+	})
+	return func() { close(over); running.Wait() }
+}
+
+// A client that takes nothing is cut off at once, although TLS would like to say
+// goodbye.
+func TestASocketThatIsFullOfWhatAFlushHasLeftIsCutOff(t *testing.T) {
+	client, server := sockets(t, true)
+	txns := make(waiting, 1)
+	srv := &Server{Config: Config{WriteStall: 300 * time.Millisecond}, Connector: vconn.NewConnector(txns)}
+	done := make(chan *pitag.SessionRecord, 1)
+	go func() {
+		done <- srv.ServeSession(t.Context(), server, &pitag.Session{Identity: testIdentity, Start: time.Now()})
+	}()
+	client.Write([]byte(http2.ClientPreface + "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x7f\xff\xff\xff" +
+		"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\xff\x00\x00"))
+	began := time.Now()
+	for id := byte(1); id < 100; id += 2 {
+		client.Write([]byte("\x00\x00\x06\x01\x05\x00\x00\x00" + string(rune(id)) + "\x82\x84\x87\x41\x01a"))
+		c, later := <-txns, new(pile)
+		answer(c, string(pattern[:40_000]), later)
+		later.flush()
+		if staysOwed(srv.open()[0], 50*time.Millisecond) {
+			break
+		}
+	}
+	r := <-done
+	if d := time.Since(began); r.Cause != pitag.CauseWriteStall || d > 4*time.Second {
+		t.Errorf("ended after %v: %+v", d, r)
+	}
+	client.Close()
+}
+
+// staysOwed reports whether what a Flush has left is there after a while.
+func staysOwed(s *Session, while time.Duration) bool {
+	for until := time.Now().Add(while); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		owed := s.loan.owed
+		s.mu.Unlock()
+		if !owed {
+			return false
+		}
+	}
+	return true
 }
 
 // wantSizes reads until n responses are complete and compares their bodies.

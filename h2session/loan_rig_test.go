@@ -73,7 +73,7 @@ func (c *gatherConn) Flush() (kept, written int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count(written)
-	c.kept, c.keeps = nil, false
+	c.kept, c.keeps = c.kept[:0], false
 	return len(b), written, err
 }
 
@@ -96,7 +96,7 @@ func (c *gatherConn) TryFlush() (kept, written int, err error) {
 		written, err = c.Conn.Write(c.kept[:n])
 		c.count(written)
 	}
-	c.kept = c.kept[written:]
+	c.kept = append(c.kept[:0], c.kept[written:]...)
 	c.keeps = len(c.kept) > 0 && err == nil
 	return kept, written, err
 }
@@ -128,7 +128,7 @@ func (p *pile) flush() {
 	for _, f := range p.left {
 		f.Flush()
 	}
-	p.left = nil
+	p.left = p.left[:0]
 }
 
 // waiting is the passive end of transactions that the test goes on with.

@@ -15,30 +15,92 @@ import (
 func TestResponsesOfOneLaterAreOneWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := startLending(t, Config{})
-		ids := []uint32{1, 3, 5, 7, 9, 11}
-		txns := l.ask(ids...)
-		before, later := l.conn.written(), new(pile)
-		for _, c := range txns {
-			answer(c, "hello", later)
+		for id := uint32(1); id < 50; id += 10 {
+			ids := []uint32{id, id + 2, id + 4, id + 6, id + 8}
+			txns := l.ask(ids...)
+			before, later := l.conn.written(), new(pile)
+			for _, c := range txns {
+				answer(c, "hello", later)
+			}
+			if len(later.left) != 1 {
+				t.Fatalf("the session has asked for %d flushes", len(later.left))
+			}
+			synctest.Wait()
+			if n := l.conn.written() - before; n > 0 {
+				t.Errorf("%d writes before it is flushed", n)
+			}
+			later.flush()
+			if n := l.conn.written() - before; n != 1 {
+				t.Errorf("%d writes", n)
+			}
+			for _, id := range ids {
+				l.wantAnswer(id, "hello")
+			}
+			l.WantIdle()
+			if n := l.conn.written() - before; n != 1 {
+				t.Errorf("the write loop has written, too: %d writes", n)
+			}
 		}
-		if len(later.left) != 1 {
-			t.Errorf("the session has asked for %d flushes", len(later.left))
+		l.end()
+	})
+}
+
+// A session that was at rest is served without a write loop.
+func TestASessionWithoutAWriteLoopNeedsNoneForAFlush(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := startLending(t, Config{})
+		s := l.srv.open()[0]
+		state := func() writeState {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.loop
 		}
-		synctest.Wait()
-		if n := l.conn.written() - before; n > 0 {
-			t.Errorf("%d writes before it is flushed", n)
+		for first := uint32(1); first < 20; first += 4 {
+			time.Sleep(5 * restAfter)
+			for id := first; id < first+4; id += 2 {
+				txns, later := l.ask(id), new(pile)
+				answer(txns[0], "hello", later)
+				later.flush()
+				l.wantAnswer(id, "hello")
+				if got := state(); got != writeIdle {
+					t.Fatalf("the state of the write loop is %d", got)
+				}
+			}
 		}
+		txns, later := l.ask(21), new(pile)
+		l.conn.set(func() { l.conn.take = 10 })
+		answer(txns[0], text(5000), later)
+		later.flush() // which leaves something to one
+		l.wantAnswer(21, text(5000))
+		l.Ping("are you?")
+		l.WantPing(true)
+		l.end()
+	})
+}
+
+// A Flush that nobody was promised is harmless, also while somebody else writes.
+func TestAFlushThatNobodyWasPromised(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := startLending(t, Config{})
+		s, later := l.srv.open()[0], new(pile)
+		s.Flush()
+		txns := l.ask(1, 3)
+		l.conn.set(func() {
+			l.conn.during = func() {
+				answer(txns[1], "two", nil)
+				s.Flush()
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if !s.loan.out {
+					t.Error("it has ended the loan of somebody else")
+				}
+			}
+		})
+		answer(txns[0], "one", later)
 		later.flush()
-		if n := l.conn.written() - before; n != 1 {
-			t.Errorf("%d writes", n)
-		}
-		for _, id := range ids {
-			l.wantAnswer(id, "hello")
-		}
-		l.WantIdle()
-		if n := l.conn.written() - before; n != 1 {
-			t.Errorf("the write loop has written, too: %d writes", n)
-		}
+		s.Flush()
+		l.wantAnswer(1, "one")
+		l.wantAnswer(3, "two")
 		l.end()
 	})
 }
@@ -97,6 +159,9 @@ func TestWhatTheSocketDoesNotTakeIsTheLoops(t *testing.T) {
 			cfg.Memory = NewMemory(1 << 30)
 			l := startLending(t, cfg)
 			l.Window(0, 1<<20)
+			synctest.Wait()
+			account := &l.srv.open()[0].account
+			held := account.held.Load()
 			l.conn.set(func() { l.conn.take = take })
 			next := uint32(1)
 			for round := range 10 {
@@ -113,6 +178,9 @@ func TestWhatTheSocketDoesNotTakeIsTheLoops(t *testing.T) {
 			}
 			synctest.Wait()
 			sent := l.conn.total()
+			if n := account.held.Load() - held; n != 0 {
+				t.Errorf("took %d at once: %d bytes held that are not there", take, n)
+			}
 			if r := l.end(); r.BytesOut != sent || r.Streams != 30 {
 				t.Errorf("took %d at once: recorded %d bytes in %d streams, and %d were written", take, r.BytesOut, r.Streams, sent)
 			}
@@ -276,5 +344,26 @@ func TestAClientThatStallsWhatAFlushHasLeftIsCutOff(t *testing.T) {
 			t.Errorf("%d bytes out, and %d were written", l.record.BytesOut, l.conn.total())
 		}
 		client.Close()
+	})
+}
+
+// A Flush that finds nothing to write leaves the session to its write loop.
+func TestAFlushWithNothingToWriteLeavesTheSessionAsItWas(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := startLending(t, Config{})
+		txns, later := l.ask(1, 3), new(pile)
+		answer(txns[0], "too late", later)
+		l.Reset(1, codeCancel)
+		synctest.Wait()
+		before := l.conn.written()
+		later.flush()
+		if n := l.conn.written() - before; n != 0 {
+			t.Errorf("%d writes of nothing", n)
+		}
+		answer(txns[1], "by the loop", nil)
+		l.wantAnswer(3, "by the loop")
+		l.Ping("are you?")
+		l.WantPing(true)
+		l.end()
 	})
 }

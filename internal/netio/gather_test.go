@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"testing"
+	"time"
 )
 
 type gatherer interface {
@@ -69,6 +70,34 @@ func TestATryFlushDoesNotWait(t *testing.T) {
 	c.Close()
 	if b := <-got; !bytes.Equal(b, sent) {
 		t.Errorf("%d bytes arrived that differ from the %d sent", len(b), len(sent))
+	}
+}
+
+// A socket that is full takes nothing, and nobody waits for it.
+func TestATryFlushToAFullSocketWritesNothing(t *testing.T) {
+	w, peer := pair(t)
+	c := w.(gatherer)
+	c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	full, _ := c.Write(make([]byte, 64<<20))
+	c.SetWriteDeadline(time.Time{})
+	if !c.TryGather() {
+		t.Fatal("refused, and nobody writes")
+	}
+	c.Write([]byte("the end"))
+	if kept, written, err := c.TryFlush(); kept != 7 || written != 0 || err != nil {
+		t.Fatal(kept, written, err)
+	}
+	got := make(chan int64)
+	go func() {
+		n, _ := io.Copy(io.Discard, peer)
+		got <- n
+	}()
+	if kept, written, err := c.Flush(); kept != 7 || written != 7 || err != nil {
+		t.Fatal(kept, written, err)
+	}
+	c.Close()
+	if n := <-got; n != int64(full)+7 {
+		t.Errorf("%d bytes arrived of %d", n, full+7)
 	}
 }
 
