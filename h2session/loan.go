@@ -27,7 +27,15 @@ type loan struct {
 	out  bool // somebody is in Flush
 	owed bool // the gatherer has kept something, which the write loop is to flush
 	left int  // bytes of the batch that is owed: not counted as written
+	runs int  // loans since the write loop had something to do
 }
+
+// spareAfter is how many loans in a row show that a session can do without its
+// write loop: it ends, and is made again when there is something to do for it.
+const spareAfter = 16
+
+// spared reports whether the write loop is not needed.
+func (l *loan) spared() bool { return l.runs >= spareAfter }
 
 // Flush writes what there is to be written, as far as that goes at once: one
 // batch, without waiting. It is for the vconn.Later that it was left to, and safe
@@ -108,7 +116,7 @@ func (s *Session) settleLoan(r sent) bool {
 	s.lock()
 	defer s.unlock()
 	s.m.endTurn() // of a stream that a panic interrupted
-	s.loan = loan{owed: r.owed, left: r.left}
+	s.loan = loan{owed: r.owed, left: r.left, runs: s.loan.runs + 1}
 	s.inbox.care.Store(unattended)
 	s.hear()
 	switch {
@@ -126,6 +134,9 @@ func (s *Session) settleLoan(r sent) bool {
 		return true
 	}
 	s.gathering.Store(false)
+	if s.loop == writeRuns && s.loan.spared() {
+		s.wakeLoop()
+	}
 	return s.noteWrite(r.n, nil)
 }
 

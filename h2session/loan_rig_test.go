@@ -176,6 +176,13 @@ func (l *lending) ask(ids ...uint32) (txns []*vconn.Conn) {
 	return txns
 }
 
+func (l *lending) loopState() writeState {
+	s := l.srv.open()[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loop
+}
+
 // answer ends a transaction with a response, and more news of it are for later.
 func answer(c *vconn.Conn, body string, later vconn.Later) {
 	text := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)

@@ -49,12 +49,6 @@ func TestResponsesOfOneLaterAreOneWrite(t *testing.T) {
 func TestASessionWithoutAWriteLoopNeedsNoneForAFlush(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := startLending(t, Config{})
-		s := l.srv.open()[0]
-		state := func() writeState {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.loop
-		}
 		for first := uint32(1); first < 20; first += 4 {
 			time.Sleep(5 * restAfter)
 			for id := first; id < first+4; id += 2 {
@@ -62,7 +56,7 @@ func TestASessionWithoutAWriteLoopNeedsNoneForAFlush(t *testing.T) {
 				answer(txns[0], "hello", later)
 				later.flush()
 				l.wantAnswer(id, "hello")
-				if got := state(); got != writeIdle {
+				if got := l.loopState(); got != writeIdle {
 					t.Fatalf("the state of the write loop is %d", got)
 				}
 			}
@@ -74,6 +68,33 @@ func TestASessionWithoutAWriteLoopNeedsNoneForAFlush(t *testing.T) {
 		l.wantAnswer(21, text(5000))
 		l.Ping("are you?")
 		l.WantPing(true)
+		l.end()
+	})
+}
+
+// A session that loans have served for a while does without its write loop, until
+// there is something to do for one.
+func TestASessionThatLoansServeDoesWithoutItsWriteLoop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := startLending(t, Config{})
+		id, later := uint32(1), new(pile)
+		for range 3 {
+			for n := range 2 * spareAfter {
+				answer(l.ask(id)[0], "hello", later)
+				later.flush()
+				l.wantAnswer(id, "hello")
+				id += 2
+				synctest.Wait()
+				if got := l.loopState(); n == 0 && got != writeRuns || n >= spareAfter && got != writeIdle {
+					t.Fatalf("after %d loans the state of the write loop is %d", n+1, got)
+				}
+			}
+			l.Ping("are you?")
+			l.WantPing(true)
+			answer(l.ask(id)[0], "hello", nil)
+			l.wantAnswer(id, "hello")
+			id += 2
+		}
 		l.end()
 	})
 }
@@ -283,16 +304,24 @@ func TestWhatEndsASessionEndsOneThatIsLent(t *testing.T) {
 
 // A panic in a Flush ends the session that it is for, and nothing else.
 func TestAPanicInAFlushEndsTheSessionOnly(t *testing.T) {
-	for name, breakIt := range map[string]func(l *lending){
-		"while a response is encoded": func(l *lending) { l.srv.open()[0].out.enc = nil },
-		"while it is written":         func(l *lending) { l.conn.during = func() { panic("oops") } },
+	encode := func(l *lending) { l.srv.open()[0].out.enc = nil }
+	write := func(l *lending) { l.conn.during = func() { panic("oops") } }
+	for name, tc := range map[string]struct {
+		breakIt func(*lending)
+		rest    time.Duration
+	}{
+		"while a response is encoded":         {encode, 0},
+		"while it is written":                 {write, 0},
+		"while it is encoded, without a loop": {encode, 5 * restAfter},
+		"while it is written, without a loop": {write, 5 * restAfter},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				l, m := startLending(t, Config{}), startLending(t, Config{})
+				time.Sleep(tc.rest)
 				later := new(pile)
 				a, b := l.ask(1, 3), m.ask(1, 3)
-				l.conn.set(func() { breakIt(l) })
+				l.conn.set(func() { tc.breakIt(l) })
 				answer(a[0], "lost", later)
 				answer(b[0], "one", later)
 				answer(b[1], "two", later)

@@ -67,7 +67,8 @@ func (s *Session) wakeLoop() {
 	}
 }
 
-// writeLoop writes until the session rests, or is closing and all is said.
+// writeLoop writes until the session rests or does without it, or is closing and
+// all is said.
 func (s *Session) writeLoop() {
 	if s.writeBatches() == workRest {
 		return // there may be another loop by now
@@ -85,7 +86,7 @@ type work uint8
 const (
 	workDead work = iota // nothing can be said any more
 	workOver             // all is said
-	workRest             // nothing, and the session rests
+	workRest             // nothing, and the session rests or needs no loop
 	workLeft             // a loan has left something
 	workSome
 )
@@ -144,8 +145,10 @@ func (s *Session) awaitWork() work {
 		case s.dead:
 			return workDead
 		case s.loan.owed:
+			s.loan.runs = 0
 			return workLeft
 		case s.m.wantsWrite():
+			s.loan.runs = 0
 			s.gathers = len(s.m.streams) > 1
 			return workSome
 		case s.m.phase == closing:
@@ -160,6 +163,8 @@ func (s *Session) awaitWork() work {
 		}
 		if s.m.resting {
 			s.out.rest()
+		}
+		if s.m.resting || s.loan.spared() {
 			s.loop = writeIdle
 			return workRest
 		}
