@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/netio"
 )
 
 // Why a shared connection takes no more requests; bits of pipeline.shut.
@@ -27,6 +29,8 @@ type pipeline struct {
 	s    *pipelines
 	x    Exchange // the connection itself
 	info Info
+
+	round netio.Round // of read: the transactions that it resumes
 
 	taken atomic.Int32  // exchanges that exist
 	shut  atomic.Uint32 // no more are taken while not 0
@@ -158,18 +162,25 @@ func (p *pipeline) read() {
 		t := p.firstLocked()
 		switch {
 		case p.holder != nil:
-			p.reader.Wait()
+			if p.roundOverLocked() {
+				p.reader.Wait()
+			}
 		case p.strayLocked():
 			p.count.stray++
 			p.endLocked(ErrStray)
 		case t == nil, t.waits && t.seen == len(p.x.Buffered()):
-			p.fillLocked()
+			if p.roundOverLocked() {
+				p.fillLocked()
+			}
 		case !t.waits: // it is still on its way here
-			p.reader.Wait()
+			if p.roundOverLocked() {
+				p.reader.Wait()
+			}
 		default:
 			p.resumeLocked(t)
 		}
 	}
+	p.roundOverLocked()
 	p.tellLocked()
 	for p.holder != nil || !p.wrote {
 		p.reader.Wait()
@@ -217,9 +228,22 @@ func (p *pipeline) resumeLocked(t *turn) {
 	p.holder, t.holds = t, true
 	if r := t.wakeLocked(); r != nil {
 		p.mu.Unlock()
-		r.Resume(nil)
+		r.Resume(&p.round)
 		p.mu.Lock()
 	}
+}
+
+// roundOverLocked is called before the reader waits: what those it has resumed
+// have left for later is done now. It is false if there was something, since the
+// lock was let go of then.
+func (p *pipeline) roundOverLocked() bool {
+	if p.round.Empty() {
+		return true
+	}
+	p.mu.Unlock()
+	p.round.End()
+	p.mu.Lock()
+	return false
 }
 
 // passLocked tells those behind the last response that theirs will not come.

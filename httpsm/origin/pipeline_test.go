@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type asking struct {
 	err    error  // nil: answered
 	ended  chan struct{}
 	onHead func(a *asking) // called before the response is taken; nil: nothing
+	onEnd  flusher         // left for later when it is answered; nil: nothing is
 	rest   bool            // nobody wants the response
 }
 
@@ -65,7 +67,7 @@ func shared(t testing.TB, e *Endpoint) Shared {
 	return x
 }
 
-func (a *asking) Resume(Later) {
+func (a *asking) Resume(later Later) {
 	if a.onHead != nil && len(a.x.Buffered()) > 0 {
 		a.onHead(a)
 	}
@@ -75,6 +77,9 @@ func (a *asking) Resume(Later) {
 		case ok:
 			a.body = body
 			a.x.Discard(n)
+			if a.onEnd != nil {
+				later.Later(a.onEnd)
+			}
 			a.end(nil)
 			return
 		case len(a.x.Buffered()) == 0:
@@ -295,6 +300,41 @@ func TestResponsesComeInOrderHoweverTheyAreCut(t *testing.T) {
 			}
 		})
 	}
+}
+
+type flusher func()
+
+func (f flusher) Flush() { f() }
+
+// What is left for later when a response is there is done when all are passed on
+// that came with it, before anything is waited for.
+func TestWhatResponsesLeaveForLaterIsDoneTogether(t *testing.T) {
+	const n = 5
+	pipelining(t, nil, func(c *testkit.OriginConn) {
+		paths := readPaths(c, n+1)
+		c.Send(replies(paths[:n]...))
+		c.Wait(time.Millisecond)
+		c.Send(replies(paths[n]))
+		c.ReadToEnd()
+	}, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
+		var all []*asking
+		resumed, flushed := 0, []int(nil)
+		for i := range n + 1 {
+			a := &asking{x: shared(t, e), path: pathOf(i), ended: make(chan struct{})}
+			a.onHead = func(*asking) { resumed++ }
+			a.onEnd = func() { flushed = append(flushed, resumed) }
+			a.write(t)
+			a.x.Await(a)
+			all = append(all, a)
+		}
+		for _, a := range all {
+			a.wantAnswer(t)
+		}
+		synctest.Wait()
+		if want := []int{n, n, n, n, n, n + 1}; !slices.Equal(flushed, want) {
+			t.Errorf("flushed when so many had been resumed: %v, want %v", flushed, want)
+		}
+	})
 }
 
 // What is asked while a write is under way goes with the next, all of it.

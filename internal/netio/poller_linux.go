@@ -172,7 +172,7 @@ func (in *instance) turn(fd uintptr) bool {
 				h.Ready(readiness(in.events[i].Events), &in.round)
 			}
 		}
-		in.round.end()
+		in.round.End()
 	}
 	return false
 }

@@ -193,8 +193,14 @@ func TestLaterIsAfterTheRound(t *testing.T) {
 		r.Later(flusher(func() { order = append(order, "left by the first") }))
 	}))
 	r.Later(flusher(func() { order = append(order, "second") }))
-	r.end()
-	r.end()
+	if r.Empty() {
+		t.Error("empty")
+	}
+	r.End()
+	r.End()
+	if !r.Empty() {
+		t.Error("not empty")
+	}
 	if got := strings.Join(order, ", "); got != "first, second, left by the first" {
 		t.Error(got)
 	}
