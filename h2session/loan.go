@@ -16,7 +16,7 @@ import "time"
 // A borrower may do all that the loop does for a batch, but not wait. What comes
 // up meanwhile he finds when he gives the right back: wakeWriter leaves it to
 // him. What he has not written by then, because one batch was not enough or the
-// socket did not take it, is the loop's.
+// socket did not take it, is the loop's: his last unlock wakes that.
 //
 // A Flush that is only promised is as good as the loop awake: it comes within
 // microseconds, and wakeWriter leaves to it what there is.
@@ -58,7 +58,7 @@ func (s *Session) borrow() bool {
 	}
 	s.inbox.care.Store(unattended)
 	s.hear()
-	if s.m.phase == closing || s.loan.owed || !s.m.wantsWrite() {
+	if s.m.phase == closing || s.loan.owed || s.gatherer == nil || !s.m.wantsWrite() {
 		return false // the last words are the loop's
 	}
 	s.inbox.care.Store(attended)
@@ -130,7 +130,6 @@ func (s *Session) settleLoan(r sent) bool {
 			s.m.writeSince = time.Now()
 			s.m.remind(s.m.writeSince, s.cfg.writeStall())
 		}
-		s.wakeWriter()
 		return true
 	}
 	s.gathering.Store(false)

@@ -93,7 +93,7 @@ func (s *Session) unlock() {
 	case m.phase == closing:
 		s.wakeWriter()
 		s.reader.Signal()
-	case m.wantsWrite():
+	case m.wantsWrite() || s.loan.owed:
 		s.wakeWriter()
 	}
 	if m.alarmMoved {
