@@ -319,9 +319,62 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
+// play has the attack go on until the witness has had its answers: a short one is
+// over, on a slow machine, before it has asked. Then another connection begins it
+// again, and has to end as the first did.
 func (a *attack) play(t *testing.T) {
 	r := newRig(t, a.set...)
 	witness := r.watch()
+	strikes := 0
+	for end := time.Now().Add(patience); strikes == 0 || strikes < maxStrikes && witness.waits() && time.Now().Before(end); {
+		strikes++
+		a.strike(r, strikes)
+	}
+	witness.wellServed(t)
+	if strikes > 1 {
+		t.Logf("%d attacks until then", strikes)
+	}
+	r.settled()
+	if n := r.metric("h2gw_h2_flood_total"); a.bound == "" && n != 0 {
+		t.Errorf("%v floods counted", n)
+	}
+	// Work of cancelled streams is not multiplied: no more of it at a time than
+	// streams may be open, and the slack for cancels; of each session, because
+	// the origin learns of the end of one later than we.
+	if peak := r.origin.peak.Load(); peak > int64(2*250*strikes) {
+		t.Errorf("%d requests at a time at the origin, in %d attacks", peak, strikes)
+	}
+}
+
+const maxStrikes = 100
+
+// strike is the attack by one connection, the n-th.
+func (a *attack) strike(r *rig, n int) {
+	r.t.Helper()
+	w := a.dial(r)
+	a.run(w)
+	cause := a.cause
+	if a.bound != "" {
+		a.wantFarewell(w)
+		cause = "flood:" + a.bound
+		if got := r.metric("h2gw_h2_flood_total", fmt.Sprintf("bound=%q", a.bound)); got != float64(n) {
+			r.t.Errorf("counted %v floods, want %d", got, n)
+		}
+	} else if a.code != 0 {
+		a.wantFarewell(w)
+	}
+	w.conn.Close()
+	l := r.session(w.addr())
+	if cause == "" {
+		cause = "client_closed"
+	}
+	if l.Cause != cause {
+		r.t.Errorf("cause %q, want %q (%s)", l.Cause, cause, a.why)
+	}
+}
+
+func (a *attack) dial(r *rig) *wire {
+	r.t.Helper()
 	var w *wire
 	switch a.name {
 	case "slow preface":
@@ -337,35 +390,7 @@ func (a *attack) play(t *testing.T) {
 	default:
 		w = r.dial()
 	}
-	a.run(w)
-	cause := a.cause
-	if a.bound != "" {
-		a.wantFarewell(w)
-		cause = "flood:" + a.bound
-		if n := r.metric("h2gw_h2_flood_total", fmt.Sprintf("bound=%q", a.bound)); n != 1 {
-			t.Errorf("counted %v floods, want 1", n)
-		}
-	} else if a.code != 0 {
-		a.wantFarewell(w)
-	}
-	w.conn.Close()
-	l := r.session(w.addr())
-	if cause == "" {
-		cause = "client_closed"
-	}
-	if l.Cause != cause {
-		t.Errorf("cause %q, want %q (%s)", l.Cause, cause, a.why)
-	}
-	witness.wellServed(t)
-	r.settled()
-	if n := r.metric("h2gw_h2_flood_total"); a.bound == "" && n != 0 {
-		t.Errorf("%v floods counted", n)
-	}
-	// Work of cancelled streams is not multiplied: no more of it at a time than
-	// streams may be open, and the slack for cancels.
-	if peak := r.origin.peak.Load(); peak > 2*250 {
-		t.Errorf("%d requests at a time at the origin", peak)
-	}
+	return w
 }
 
 func (a *attack) wantFarewell(w *wire) {

@@ -140,7 +140,7 @@ func (r *rig) shutdown() {
 type witness struct {
 	stop    chan struct{}
 	done    chan struct{}
-	answers int
+	answers atomic.Int64
 	longest time.Duration
 	err     error
 	heap    uint64 // the largest seen
@@ -165,7 +165,7 @@ func (r *rig) watch() *witness {
 			if w.err = ask(c, url, i); w.err != nil {
 				return
 			}
-			w.answers++
+			w.answers.Add(1)
 			w.longest = max(w.longest, time.Since(began))
 			w.heap = max(w.heap, heapNow())
 			select {
@@ -205,6 +205,28 @@ func heapNow() uint64 {
 	return m.HeapInuse + m.StackInuse
 }
 
+// content says that the witness has had as many answers as it must have in an
+// attack, at least.
+func (w *witness) content() bool { return w.answers.Load() >= 3 }
+
+// waits says that it is not, and may yet be.
+func (w *witness) waits() bool {
+	select {
+	case <-w.done:
+		return false
+	default:
+		return !w.content()
+	}
+}
+
+// abide waits, while an attack goes on, until the witness waits no more. It does
+// not say when that is never: wellServed does.
+func (w *witness) abide() {
+	for end := time.Now().Add(patience); w.waits() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // wellServed ends the witness and says what it saw.
 func (w *witness) wellServed(t *testing.T) {
 	t.Helper()
@@ -212,15 +234,15 @@ func (w *witness) wellServed(t *testing.T) {
 	<-w.done
 	switch {
 	case w.err != nil:
-		t.Errorf("the well-behaved client, after %d answers: %v", w.answers, w.err)
-	case w.answers < 3:
-		t.Errorf("the well-behaved client got %d answers", w.answers)
+		t.Errorf("the well-behaved client, after %d answers: %v", w.answers.Load(), w.err)
+	case !w.content():
+		t.Errorf("the well-behaved client got %d answers", w.answers.Load())
 	case w.longest > slowest:
 		t.Errorf("the well-behaved client waited %v for an answer", w.longest)
 	case w.heap > w.base+most:
 		t.Errorf("memory grew from %d to %d MiB", w.base>>20, w.heap>>20)
 	}
-	t.Logf("%d answers, the slowest after %v; memory grew by %d KiB", w.answers, w.longest.Round(time.Millisecond), (int64(w.heap)-int64(w.base))>>10)
+	t.Logf("%d answers, the slowest after %v; memory grew by %d KiB", w.answers.Load(), w.longest.Round(time.Millisecond), (int64(w.heap)-int64(w.base))>>10)
 }
 
 // A line is one line of the access log.

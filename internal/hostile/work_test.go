@@ -41,6 +41,7 @@ func TestResetsDoNotMultiplyWork(t *testing.T) {
 					t.Fatal("the session has ended")
 				}
 			}
+			witness.abide()
 			begun, peak := r.origin.begun.Load(), r.origin.peak.Load()
 			w.conn.Close()
 			r.session(w.addr())
@@ -77,6 +78,7 @@ func TestInternalDataBuffering(t *testing.T) {
 		w.send()
 		deaf = append(deaf, w)
 	}
+	witness.abide()
 	for _, w := range deaf {
 		if l := r.session(w.addr()); l.Cause != "write_stall" || l.Streams != 50 {
 			t.Errorf("session line %+v, want write_stall with 50 streams", l)
@@ -182,6 +184,7 @@ func TestASessionHasAMemoryBudgetOfItsOwn(t *testing.T) {
 	if n := w.frames[http2.FrameRSTStream].Load(); n < 60 {
 		t.Errorf("%d of 100 streams were refused", n)
 	}
+	witness.abide()
 	w.conn.Close()
 	if l := r.session(w.addr()); l.Refused < 60 {
 		t.Errorf("session line %+v", l)
