@@ -41,8 +41,10 @@ type Config struct {
 	// Retries is how often a request is sent again after a failure that makes
 	// it safe; 0 = 2, negative: never.
 	Retries int
-	// Log gets one line for every retry, panic and transaction that ended badly
-	// through a fault of ours. The zero Logger is silent.
+	// Log gets one line for every panic and transaction that ended badly through a
+	// fault of ours, and at most one a second while no origin can be reached for
+	// want of file descriptors or memory; at debug level also one for every retry
+	// and other transaction that ended badly. The zero Logger is silent.
 	Log zerolog.Logger
 }
 

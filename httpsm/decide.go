@@ -167,6 +167,9 @@ func decideConnect(v view, ev event) action {
 	case evConnectLimit:
 		// The request has already waited as long as it may.
 		return reply(503, ConnectionLimitReached, SourceOrigin)
+	case evConnectResource:
+		// Another endpoint would need the same, which others are waiting for.
+		return reply(503, GatewayOverloaded, SourceGateway)
 	case evNoOrigin:
 		return reply(503, DestinationUnavailable, SourceOrigin)
 	}

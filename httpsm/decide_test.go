@@ -35,6 +35,8 @@ var decisions = []struct {
 	{StateConnectOrigin, evConnectFailed, view{}, reply(503, DestinationUnavailable, SourceOrigin)},
 	{StateConnectOrigin, evConnectFailed, view{retriesLeft: 2}, action{next: StateSelectOrigin, retry: retryConnect}},
 	{StateConnectOrigin, evConnectLimit, view{retriesLeft: 2}, reply(503, ConnectionLimitReached, SourceOrigin)},
+	{StateConnectOrigin, evConnectResource, view{}, reply(503, GatewayOverloaded, SourceGateway)},
+	{StateConnectOrigin, evConnectResource, view{retriesLeft: 2}, reply(503, GatewayOverloaded, SourceGateway)},
 	{StateConnectOrigin, evNoOrigin, view{retriesLeft: 2}, reply(503, DestinationUnavailable, SourceOrigin)},
 
 	{StateSendRequestHead, evSent, view{}, action{next: StateExchange}},

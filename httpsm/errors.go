@@ -32,6 +32,7 @@ const (
 	ProxyInternalResponse  Outcome = "proxy_internal_response"  // a hook answered
 	ProxyInternalError     Outcome = "proxy_internal_error"     // a fault of ours
 	GatewayDraining        Outcome = "gateway_draining"         // (ours) ended by the shutdown of the gateway
+	GatewayOverloaded      Outcome = "gateway_overloaded"       // (ours) no file descriptor or memory is left to us
 )
 
 // Outcomes returns all of them, in the order of the constants.
@@ -41,6 +42,7 @@ func Outcomes() []Outcome {
 		DestinationUnavailable, ConnectionLimitReached, ConnectionRefused, ConnectionTerminated,
 		ConnectionTimeout, TLSProtocolError, ConnectionReadTimeout, HTTPProtocolError, HTTPResponseTimeout,
 		HTTPResponseIncomplete, ProxyInternalResponse, ProxyInternalError, GatewayDraining,
+		GatewayOverloaded,
 	}
 }
 

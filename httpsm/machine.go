@@ -30,6 +30,7 @@ type Machine struct {
 	crews    [crewCount]crew
 	next     atomic.Uint32 // crew for the next new Txn
 	panics   atomic.Uint64
+	shortage shortageLog
 	http1    atomic.Int64 // transactions of HTTP/1.1 connections
 	draining atomic.Bool
 	killed   atomic.Bool

@@ -63,7 +63,7 @@ func TestARequestRefusedForItsFramingIsNamed(t *testing.T) {
 func TestACanceledConnectIsTheClients(t *testing.T) {
 	for kind, want := range map[origin.Kind]eventKind{
 		origin.KindCanceled: evClientGone, origin.KindRefused: evConnectRefused, origin.KindTimeout: evConnectTimeout,
-		origin.KindTLS: evConnectTLS, origin.KindLimit: evConnectLimit, origin.KindClosed: evNoOrigin,
+		origin.KindTLS: evConnectTLS, origin.KindLimit: evConnectLimit, origin.KindResource: evConnectResource, origin.KindClosed: evNoOrigin,
 		origin.KindDNS: evConnectFailed, origin.KindOther: evConnectFailed,
 	} {
 		if ev := connectFailed(&origin.Error{Kind: kind, Err: context.Canceled}); ev.kind != want {

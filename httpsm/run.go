@@ -298,7 +298,11 @@ func (t *Txn) getExchange() (origin.Exchange, event) {
 	t.disarmConnectWatch()
 	if err != nil {
 		t.tick()
-		return nil, connectFailed(err)
+		ev := connectFailed(err)
+		if ev.kind == evConnectResource {
+			t.noteShortage(err)
+		}
+		return nil, ev
 	}
 	return ex, event{kind: evNone}
 }
@@ -318,6 +322,8 @@ func connectFailed(err error) event {
 		ev.kind = evConnectTLS
 	case origin.KindLimit:
 		ev.kind = evConnectLimit
+	case origin.KindResource:
+		ev.kind = evConnectResource
 	case origin.KindClosed:
 		ev.kind = evNoOrigin
 	case origin.KindCanceled: // the context ends when the client leaves

@@ -78,6 +78,7 @@ const (
 	evConnectTimeout
 	evConnectTLS
 	evConnectLimit
+	evConnectResource
 	evConnectFailed
 	evSent             // the request head has left
 	evSendFailed       // the connection broke while it was written
@@ -106,7 +107,7 @@ const (
 var eventNames = [numEvents]string{
 	"headRead", "headTimeout", "requestBad", "requestRefused", "requestTimeout", "clientGone",
 	"clientStalled", "routed", "noOrigin", "selected", "connected", "connectRefused",
-	"connectTimeout", "connectTLS", "connectLimit", "connectFailed", "sent", "sendFailed",
+	"connectTimeout", "connectTLS", "connectLimit", "connectResource", "connectFailed", "sent", "sendFailed",
 	"responseHead", "responseBad", "responseTimeout", "originClosed", "originIncomplete",
 	"unshared", "originBehind", "originLast", "switched", "tunnelIdle", "done",
 	"replied", "aborted", "hookReply", "hookAbort", "fault", "shutdown",

@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -307,58 +305,6 @@ func TestAccessLogAndAdminCanBeOff(t *testing.T) {
 	}
 	if strings.Contains(p.err.String(), "admin address") {
 		t.Errorf("log: %s", p.err.String())
-	}
-}
-
-// Connections beyond the file descriptors wait in the kernel; when others close,
-// the gateway goes on as if nothing had happened.
-func TestRunningOutOfFileDescriptorsPasses(t *testing.T) {
-	sh, err := exec.LookPath("sh")
-	if err != nil {
-		t.Skip("no shell to set a limit with:", err)
-	}
-	url, _ := slowOrigin(t, 0)
-	p := &gatewayProcess{process: startCommand(t, nil, exec.Command(sh, "-c", `ulimit -n 48; exec "$0" "$@"`, binary,
-		"proxy", "--plain", "127.0.0.1:0", "--to", url, "--admin", "off"))}
-	p.find()
-	var held []net.Conn
-	for range 100 {
-		c, err := net.Dial("tcp", p.plain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		held = append(held, c)
-	}
-	eventually(t, "descriptors run out", func() bool { return strings.Contains(p.err.String(), "too many open files") })
-	for _, c := range held {
-		c.Close()
-	}
-	// The gateway may yet have to accept connections that are closed already, only
-	// to close them: for as long as those hold all descriptors there is none to
-	// reach the origin with, and saying so is right.
-	eventually(t, "a request is served", func() bool {
-		code := status("http://" + p.plain + "/")
-		if code != 200 && code != 503 {
-			t.Fatalf("status %d after the others were gone", code)
-		}
-		return code == 200
-	})
-	eventually(t, "it is known that the others are gone", func() bool {
-		return strings.Count(p.out.String(), `"cause":"client_closed"`) >= len(held)
-	})
-	for i := range 20 {
-		if code := status("http://" + p.plain + "/"); code != 200 {
-			t.Errorf("status %d of request %d after that", code, i)
-		}
-	}
-	p.signal(syscall.SIGTERM)
-	if code := p.wait(20 * time.Second); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-	for line := range strings.Lines(p.out.String()) {
-		if strings.Contains(line, `"status":503`) && !strings.Contains(line, `"outcome":"destination_unavailable"`) {
-			t.Errorf("a 503 for another reason: %s", line)
-		}
 	}
 }
 

@@ -71,11 +71,12 @@ func (e *Endpoint) dial(ctx context.Context) (*conn, *Error) {
 	return c, nil
 }
 
-// dialError sorts err. A context that has ended explains whatever it caused: a
+// dialError sorts err. A context that has ended explains whatever it can cause: a
 // dialer or a handshake may report it as a closed connection.
 func (e *Endpoint) dialError(ctx context.Context, err error, inTLS bool) *Error {
+	err = ifShortage(err)
 	kind := sortError(err, inTLS)
-	if cause := ctx.Err(); cause != nil {
+	if cause := ctx.Err(); cause != nil && kind != KindResource {
 		kind = sortError(cause, false)
 	}
 	return &Error{Kind: kind, Addr: e.cfg.Addr, Err: err}

@@ -135,7 +135,9 @@ func (e *Endpoint) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		e.pool.drop()
 		e.counters.connect(err.Kind)
-		if err.Kind != KindCanceled {
+		switch err.Kind {
+		case KindCanceled, KindResource:
+		default:
 			e.health.failed()
 		}
 		return nil, err

@@ -19,6 +19,7 @@ const (
 	KindTLS      Kind = "tls"      // handshake or certificate verification failed
 	KindDNS      Kind = "dns"      // the name has no address
 	KindLimit    Kind = "limit"    // MaxConns in use, and none came free in time
+	KindResource Kind = "resource" // we have no file descriptor or memory for it: not the origin's fault
 	KindClosed   Kind = "closed"   // the group is closed
 	KindCanceled Kind = "canceled" // the caller's context was cancelled: not the origin's fault
 	KindOther    Kind = "error"    // anything else: unreachable network, reset while connecting
@@ -57,7 +58,10 @@ var (
 func sortError(err error, inTLS bool) Kind {
 	var dns *net.DNSError
 	var timeout net.Error
+	var short *shortage
 	switch {
+	case errors.As(err, &short):
+		return KindResource
 	case errors.Is(err, context.Canceled):
 		return KindCanceled
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),

@@ -36,7 +36,7 @@ type EndpointStats struct {
 }
 
 // connectResults is the closed set of results; the index is the counter's.
-var connectResults = [...]Kind{"ok", KindRefused, KindTimeout, KindTLS, KindDNS, KindLimit, KindCanceled, KindOther}
+var connectResults = [...]Kind{"ok", KindRefused, KindTimeout, KindTLS, KindDNS, KindLimit, KindResource, KindCanceled, KindOther}
 
 // counters are an endpoint's, all atomic, of what is rare; what is frequent is
 // counted by the pool, under the lock that it holds anyway.
