@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -23,6 +24,12 @@ type conn struct {
 	send func(fd uintptr) bool
 	once func(fd uintptr) bool // send, but never again
 	wait func()                // called by a Read that is about to wait; nil: nothing is
+
+	poller *Poller                    // that Poll may use; nil: none
+	polled atomic.Pointer[descriptor] // after Poll: the socket; TCPConn is closed then
+	local  net.Addr                   // ... and these are its addresses
+	remote net.Addr
+	closes sync.Mutex // held by Close and Poll
 
 	gather *[]byte // see Gather; guarded by out.mu
 }
@@ -40,7 +47,10 @@ type call struct {
 // c itself where nothing can be gained: when it is not a *net.TCPConn. What is
 // returned owns c. It implements no NetConn, so whoever looks for the transport
 // finds it.
-func Wrap(c net.Conn) net.Conn {
+func Wrap(c net.Conn) net.Conn { return WrapPolled(c, nil) }
+
+// WrapPolled is Wrap, and lets the connection's Poll use p.
+func WrapPolled(c net.Conn, p *Poller) net.Conn {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return c
@@ -49,7 +59,7 @@ func Wrap(c net.Conn) net.Conn {
 	if err != nil {
 		return c
 	}
-	w := &conn{TCPConn: tcp, rc: rc}
+	w := &conn{TCPConn: tcp, rc: rc, poller: p}
 	w.recv, w.send, w.once = w.tryRead, w.tryWrite, w.tryOnce // bound once: binding allocates
 	return w
 }
@@ -74,6 +84,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	err := c.rc.Read(c.recv)
 	in.p = nil
 	switch {
+	case err == ErrWouldBlock:
+		if c.wait != nil {
+			c.wait()
+		}
+		return 0, err
 	case err != nil:
 		return 0, c.opError("read", err)
 	case in.err != nil:
@@ -122,10 +137,14 @@ func (c *conn) writeBy(send func(fd uintptr) bool, p []byte) (int, error) {
 func (c *conn) tryRead(fd uintptr) bool {
 	in := &c.in
 	in.n, in.err = Recv(fd, in.p, 0)
+	d := c.polled.Load()
 	if in.err != syscall.EAGAIN {
+		if d != nil {
+			d.more(in.n == len(in.p) || in.err != nil)
+		}
 		return true
 	}
-	if c.wait != nil {
+	if d == nil && c.wait != nil {
 		c.wait()
 	}
 	return false

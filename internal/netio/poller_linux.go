@@ -5,7 +5,9 @@ package netio
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -28,6 +30,17 @@ type Poller struct {
 	mu       sync.Mutex
 	instance *instance // nil: there are no sockets
 }
+
+// pollers are those of the process, as many as can run at once: clients and
+// origins share them, so that a round has more to do at once. Their goroutines
+// exist while there are sockets.
+var (
+	pollers = make([]Poller, runtime.GOMAXPROCS(0))
+	polls   atomic.Uint32 // calls of NextPoller
+)
+
+// NextPoller returns one of the process's Pollers, each in turn.
+func NextPoller() *Poller { return &pollers[polls.Add(1)%uint32(len(pollers))] }
 
 // A Handler is told of one socket.
 type Handler interface {

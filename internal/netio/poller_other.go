@@ -10,6 +10,9 @@ const CanPoll = false
 // A Poller does not exist here; see poller_linux.go.
 type Poller struct{}
 
+// NextPoller returns nil.
+func NextPoller() *Poller { return nil }
+
 // A Handler is told of one socket.
 type Handler interface {
 	Ready(what Readiness, later *Round)
