@@ -11,22 +11,26 @@ import (
 
 const preface = http2.ClientPreface
 
-// readPreface checks the client's connection preface (RFC 9113, section 3.4).
+// readPreface checks the client's connection preface (RFC 9113, section 3.4), or
+// what is left of it to be checked.
 // The SETTINGS behind it are checked with the frames.
 func (s *Session) readPreface() error {
+	if s.prefaced == len(preface) {
+		return nil
+	}
 	if reason := inadequate(s.sess.TLS); reason != "" {
 		return s.fault(connError(http2.ErrCodeInadequateSecurity, reason))
 	}
-	for i := 0; i < len(preface); i++ {
+	for ; s.prefaced < len(preface); s.prefaced++ {
 		// A byte at a time, so that what is not HTTP/2 is not waited for.
 		c, err := s.in.next(1)
-		if err != nil && i > 0 {
+		if err != nil && s.prefaced > 0 {
 			err = midFrame(err)
 		}
 		if err != nil {
 			return err
 		}
-		if c[0] != preface[i] {
+		if c[0] != preface[s.prefaced] {
 			return s.fault(connError(codeProtocol, "no HTTP/2 connection preface"))
 		}
 	}
@@ -74,16 +78,19 @@ func (s *Session) admit(f *frame) error {
 // they are taken: the session is closing, or the reader has to wait.
 func (m *machine) holds() bool { return m.phase == closing || len(m.ctrl) > maxControl }
 
+// holdsReader reports whether the reader has to wait.
+func (m *machine) holdsReader() bool { return m.phase != closing && len(m.ctrl) > maxControl }
+
 // admitted is admit with the lock held.
 func (s *Session) admitted(f *frame) error {
 	s.take()
 	m := s.m
-	if len(m.ctrl) > maxControl && m.phase != closing {
+	if m.holdsReader() {
 		if err := m.spend(FloodQueued, 1, s.in.now); err != nil {
 			return err
 		}
 	}
-	for len(m.ctrl) > maxControl && m.phase != closing {
+	for m.holdsReader() && !s.turns.polled { // else before the next frame
 		s.reader.Wait()
 	}
 	if m.phase == closing {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -73,6 +74,18 @@ func start(t testing.TB, cfg Config, h handler) *bench {
 	return startOn(t, cfg, h, client, server)
 }
 
+// polled is whether sessions are polled, where the test leaves that open; see
+// TestAllOfItPolled.
+var polled = os.Getenv("H2GW_TEST_POLLED") != ""
+
+// pollablePipe makes server a connection that can be polled, if all are to be.
+func pollablePipe(server net.Conn) net.Conn {
+	if c, ok := server.(*testkit.Conn); ok && polled {
+		return &polledConn{gatherConn{Conn: c, take: -1}}
+	}
+	return server
+}
+
 func startOn(t testing.TB, cfg Config, h handler, client net.Conn, server net.Conn) *bench {
 	if h == nil {
 		h = hello
@@ -98,6 +111,7 @@ func startConnector(t testing.TB, client, server net.Conn, c *vconn.Connector) *
 func (b *bench) serve(cfg Config, client, server net.Conn, c *vconn.Connector) *bench {
 	b.srv = &Server{Config: cfg, Connector: c}
 	sess := &pitag.Session{Identity: pitag.Identity{Tag: "h2", ID: 7}, Start: time.Now()}
+	server = pollablePipe(server)
 	go func() {
 		defer close(b.done)
 		b.record = b.srv.ServeSession(context.Background(), server, sess)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +20,9 @@ import (
 )
 
 // sockets are both ends of a TCP connection: the server's wrapped, with little
-// room in its buffers, and with TLS if so wanted.
-func sockets(t testing.TB, secure bool) (client, server net.Conn) {
+// room in its buffers, with TLS if so wanted, and to be polled if there is a
+// poller for it.
+func sockets(t testing.TB, secure bool, p *netio.Poller) (client, server net.Conn) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +37,7 @@ func sockets(t testing.TB, secure bool) (client, server net.Conn) {
 		t.Fatal(err)
 	}
 	accepted.(*net.TCPConn).SetWriteBuffer(16 << 10)
-	server = netio.Wrap(accepted)
+	server = netio.WrapPolled(accepted, p)
 	if !secure {
 		return client, server
 	}
@@ -69,9 +71,11 @@ func (s *stumbling) Read(p []byte) (int, error) {
 // also through a socket that is full most of the time, while other transactions
 // use the write loop.
 func TestOverSocketsWhatIsFlushedArrivesInOrder(t *testing.T) {
-	for name, secure := range map[string]bool{"cleartext": false, "TLS": true} {
+	for name, poller := range map[string]*netio.Poller{
+		"cleartext": nil, "TLS": nil, "cleartext, polled": netio.NextPoller(), "TLS, polled": netio.NextPoller(),
+	} {
 		t.Run(name, func(t *testing.T) {
-			client, server := sockets(t, secure)
+			client, server := sockets(t, strings.HasPrefix(name, "TLS"), poller)
 			if g, _ := gathererOf(server); g == nil {
 				t.Skip("connections of this system do not gather")
 			}
@@ -175,7 +179,7 @@ func flushAllTheTime(srv *Server) (stop func()) {
 // A client that takes nothing is cut off at once, although TLS would like to say
 // goodbye.
 func TestASocketThatIsFullOfWhatAFlushHasLeftIsCutOff(t *testing.T) {
-	client, server := sockets(t, true)
+	client, server := sockets(t, true, nil)
 	txns := make(waiting, 1)
 	srv := &Server{Config: Config{WriteStall: 300 * time.Millisecond}, Connector: vconn.NewConnector(txns)}
 	done := make(chan *pitag.SessionRecord, 1)

@@ -93,7 +93,7 @@ func (c *gatherConn) TryFlush() (kept, written int, err error) {
 		n = min(n, c.take)
 	}
 	if n > 0 {
-		written, err = c.Conn.Write(c.kept[:n])
+		written, err = c.Conn.TryWrite(c.kept[:n])
 		c.count(written)
 	}
 	c.kept = append(c.kept[:0], c.kept[written:]...)

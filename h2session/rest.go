@@ -56,6 +56,10 @@ func (s *Session) sendToRest() {
 	case s.loop == writeRuns:
 		s.wakeLoop()
 	}
+	if s.turns.polled {
+		go s.news(nil)
+		return
+	}
 	s.conn.SetReadDeadline(longAgo)
 }
 
@@ -70,7 +74,7 @@ func (s *Server) Resettle() (sessions int) {
 	defer s.mu.Unlock()
 	for ss := range s.sessions {
 		ss.lock()
-		if ss.m.resting && ss.m.phase == serving && !ss.drowsy.Load() {
+		if ss.m.resting && ss.m.phase == serving && !ss.drowsy.Load() && !ss.turns.polled {
 			ss.drowsy.Store(true)
 			ss.conn.SetReadDeadline(longAgo)
 			sessions++
@@ -108,7 +112,9 @@ func (s *Session) lieDown() bool {
 
 // awake ends the rest, for the read loop: there is something to read.
 func (s *Session) awake() {
-	s.scratch = scratches.Get().(*scratch)
+	if s.scratch == nil {
+		s.scratch = scratches.Get().(*scratch)
+	}
 	s.lock()
 	defer s.unlock()
 	s.m.rouse(time.Now())

@@ -244,6 +244,12 @@ func TestASessionAtRestResettles(t *testing.T) {
 			t.Errorf("%d sessions, and none rests", n)
 		}
 		sleepAndWant(t, 2*restAfter, rests, 1)
+		if polled {
+			if n := cl.srv.Resettle(); n != 0 {
+				t.Errorf("%d sessions, and none has a goroutine", n)
+			}
+			return
+		}
 		for want := range int32(3) {
 			if n := cl.srv.Resettle(); n != 1 {
 				t.Errorf("%d sessions, want 1", n)

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
@@ -33,6 +31,8 @@ type Session struct {
 	*scratch         // nil at rest
 	opened   *stream // connected, which the machine is still to be told; nil: none
 	begins   beginnings
+	turns    readTurns
+	prefaced int // bytes of the preface that were checked
 	greeted  bool
 	taken    [2]uint64 // DATA and HEADERS frames that were not counted yet, by type
 
@@ -122,6 +122,10 @@ func (s *Session) unlock() {
 // its place, or to the end of everything that belongs to the session, both loops
 // and all virtual connections: then it calls over.
 func (s *Session) serve(rested bool) {
+	if !rested && s.poll() {
+		s.news(nil) // TLS may have read already what there is
+		return
+	}
 	if rested {
 		if f := s.cfg.OnRest; f != nil {
 			f()
@@ -198,25 +202,13 @@ func (s *Session) readLoop(rested bool) (rests bool) {
 	defer s.recovered()
 	defer s.handOver()
 	var err error
-	if !rested {
+	if s.turns.lies = rested; !rested {
 		s.watchWaits()
 		err = s.readPreface()
 	}
 	for err == nil {
-		var f frame
-		if s.opened != nil && s.in.upcoming() > http2.FrameHeaders {
-			s.handOver()
-		}
-		if len(s.begins.late) > 0 {
-			s.beginOld()
-		}
-		if f, err = s.in.frame(s.cfg.maxFrameSize()); err == nil {
-			if rested {
-				rested = false
-				s.awake()
-			}
-			err = s.recvFrame(&f)
-		} else if s.drowsy.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = s.readFrame()
+		if err != nil && s.drowsy.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 			if err = nil; s.lieDown() {
 				return true
 			}

@@ -185,7 +185,7 @@ func (f *Frontend) acceptLoop(ln net.Listener, cfg *ListenerConfig) {
 		}
 		pause.reset()
 		f.conns.Add(1)
-		go f.handle(netio.Wrap(c), cfg, time.Now())
+		go f.handle(netio.WrapPolled(c, netio.NextPoller()), cfg, time.Now())
 	}
 }
 

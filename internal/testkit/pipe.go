@@ -35,9 +35,16 @@ func pipeAddr(port uint16) net.Addr {
 }
 
 type pipe struct {
-	mu   sync.Mutex
-	cond sync.Cond
-	dir  [2]direction
+	mu      sync.Mutex
+	cond    sync.Cond
+	changes int // calls of changed
+	dir     [2]direction
+}
+
+// changed wakes everybody to look. With the lock held.
+func (p *pipe) changed() {
+	p.changes++
+	p.cond.Broadcast()
 }
 
 type direction struct {
@@ -56,7 +63,8 @@ type Conn struct {
 	in, out       *direction
 	local, remote net.Addr
 	closed        bool
-	wait          func() // see OnWait
+	wait          func()                                           // see OnWait
+	news          func(interface{ Later(f interface{ Flush() }) }) // see NonBlocking; nil: Read waits
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -86,10 +94,13 @@ func (c *Conn) Read(b []byte) (int, error) {
 		case len(c.in.buf) > 0:
 			n := copy(b, c.in.buf)
 			c.in.buf = c.in.buf[n:]
-			p.cond.Broadcast()
+			p.changed()
 			return n, nil
 		case c.in.ended:
 			return 0, io.EOF
+		}
+		if told && c.news != nil {
+			return 0, errWouldBlock{}
 		}
 		if told {
 			p.cond.Wait()
@@ -119,7 +130,7 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 		if room := min(c.out.capacity-len(c.out.buf), len(b)-n); room > 0 {
 			c.out.buf = append(c.out.buf, b[n:n+room]...)
 			n += room
-			p.cond.Broadcast()
+			p.changed()
 		}
 		if n == len(b) {
 			return n, nil
@@ -134,7 +145,7 @@ func (c *Conn) CloseWrite() error {
 	c.pipe.mu.Lock()
 	defer c.pipe.mu.Unlock()
 	c.out.ended = true
-	c.pipe.cond.Broadcast()
+	c.pipe.changed()
 	return nil
 }
 
@@ -154,7 +165,7 @@ func (c *Conn) Close() error {
 	}
 	c.in.broken = errors.Join(syscall.EPIPE, net.ErrClosed)
 	c.in.buf = nil
-	p.cond.Broadcast()
+	p.changed()
 	return nil
 }
 
@@ -167,7 +178,7 @@ func (c *Conn) Reset() {
 	for i := range p.dir {
 		p.dir[i].broken, p.dir[i].buf = syscall.ECONNRESET, nil
 	}
-	p.cond.Broadcast()
+	p.changed()
 }
 
 // Buffered returns how many bytes wait to be read at this end.
@@ -212,10 +223,10 @@ func (c *Conn) setDeadline(at *time.Time, timer **time.Timer, t time.Time) error
 		*timer = time.AfterFunc(time.Until(t), func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.cond.Broadcast()
+			p.changed()
 		})
 	}
-	p.cond.Broadcast()
+	p.changed()
 	return nil
 }
 
