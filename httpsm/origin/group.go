@@ -7,12 +7,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/h2gw/h2gw/internal/netio"
 )
 
 // maxLiteral bounds the endpoints made by EndpointFor that a group remembers.
@@ -29,14 +26,6 @@ type Group struct {
 
 	mu      sync.Mutex
 	literal map[netip.AddrPort]*Endpoint // made by EndpointFor; guarded by mu
-
-	pollers []netio.Poller // of connections; as many as can run at once
-	polls   atomic.Uint32  // connections given to one
-}
-
-// poller returns a poller for a new connection, each in turn.
-func (g *Group) poller() *netio.Poller {
-	return &g.pollers[g.polls.Add(1)%uint32(len(g.pollers))]
 }
 
 // NewGroup returns a group; it connects to nothing yet. The error names the
@@ -46,7 +35,7 @@ func NewGroup(cfg Config) (*Group, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.IntN
 	}
-	g := &Group{cfg: cfg, tls: baseTLS(cfg.TLS), pollers: make([]netio.Poller, runtime.GOMAXPROCS(0))}
+	g := &Group{cfg: cfg, tls: baseTLS(cfg.TLS)}
 	var faults []error
 	for i, ec := range cfg.Endpoints {
 		if err := ec.check(); err != nil {

@@ -14,7 +14,7 @@ import (
 // How one read and one write serve a request.
 //
 // A plain TCP connection is taken from package net once it is made, and given to
-// one of its group's pollers (see netio.Poller), which notes what arrives from
+// one of the process's pollers (see netio.Poller), which notes what arrives from
 // the beginning on: no read need be tried only to find that it must wait. When
 // something has arrived, or the end has, the poller's goroutine looks at the
 // state:
@@ -91,7 +91,7 @@ func (c *conn) poll() {
 	c.sleeper = make(sleeper, 1)
 	c.room = make(chan struct{}, 1)
 	c.reads.passed = c.outOfTime
-	p := c.endpoint.group.poller()
+	p := netio.NextPoller()
 	if err := p.Add(fd, c); err != nil {
 		closeSocket(fd)
 		return
