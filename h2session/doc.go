@@ -1,7 +1,7 @@
 // Package h2session is the HTTP/2 server side of one client connection: frames
 // in, one virtual connection per stream, frames out.
 //
-// A [Server] serves connections. Each one is a session: two goroutines around a
+// A [Server] serves connections. Each one is a session: two loops around a
 // machine that holds the protocol (RFC 9113) and does no I/O.
 //
 //	client ──► readLoop ──► machine ──► vconn ──► transaction (HTTP/1.1)
@@ -14,13 +14,15 @@
 // response from the virtual connection; a batch of up to 64 KiB is one write, TLS
 // records and all. Who has got the responses of many streams at once borrows its
 // place and writes the first batch himself ([Session.Flush], loan.go), so that no
-// goroutine need be woken for what is short. A session without streams rests:
-// there is no write loop then, and the read loop waits in a new goroutine without
-// a buffer.
+// goroutine need be woken for what is short. Where the connection can be polled the
+// read loop runs in turns, by who has found that something has arrived
+// (polled.go): such a session has no goroutine while nothing has to wait. One
+// without streams rests: there is no write loop then, and the read loop has no
+// buffer, and waits in a new goroutine if it needs one.
 //
 // Who owns what:
 //
-//	connection's read side, HPACK decoder, header block     read loop
+//	connection's read side, HPACK decoder, header block     read loop, one turn at a time
 //	stream states, windows, ready list, control frames      Session.mu
 //	HPACK encoder, response decoding, batch, conn.Write     write loop, or who has the loan
 //	buffers of the virtual connections                      vconn

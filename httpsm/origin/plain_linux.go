@@ -1,31 +1,12 @@
 package origin
 
 import (
-	"net"
 	"syscall"
 
 	"github.com/h2gw/h2gw/internal/netio"
 )
 
 // What a connection that a poller waits for needs of its socket. See polled.go.
-
-// duplicate returns another file descriptor for c, whose owner is the caller.
-func duplicate(c *net.TCPConn) (fd int, err error) {
-	rc, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var errno syscall.Errno
-	err = rc.Control(func(was uintptr) {
-		var r uintptr
-		r, _, errno = syscall.RawSyscall(syscall.SYS_FCNTL, was, syscall.F_DUPFD_CLOEXEC, 0)
-		fd = int(r)
-	})
-	if err == nil && errno != 0 {
-		err = errno
-	}
-	return fd, err
-}
 
 // receive receives into p what has arrived: errWouldBlock if nothing has, 0 and
 // nil at the end of input.

@@ -2,15 +2,8 @@
 
 package origin
 
-import (
-	"errors"
-	"net"
-)
-
 // Here no poller waits for connections: they are looked at or watched instead.
 // See check.go.
-
-func duplicate(*net.TCPConn) (int, error) { return 0, errors.ErrUnsupported }
 
 func receive(int, []byte) (int, error) { return 0, errWouldBlock }
 

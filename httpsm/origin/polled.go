@@ -83,7 +83,7 @@ func (c *conn) poll() {
 	if !netio.CanPoll || !ok || c.probe != nil {
 		return
 	}
-	fd, err := duplicate(tcp)
+	fd, err := netio.Duplicate(tcp)
 	if err != nil {
 		return
 	}

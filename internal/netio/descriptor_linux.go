@@ -56,7 +56,7 @@ var ErrWouldBlock net.Error = wouldBlock{}
 func newDescriptor(c *net.TCPConn, p *Poller, news func(interface {
 	Later(f interface{ Flush() })
 })) (*descriptor, error) {
-	fd, err := duplicate(c)
+	fd, err := Duplicate(c)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +65,9 @@ func newDescriptor(c *net.TCPConn, p *Poller, news func(interface {
 	return d, nil
 }
 
-// duplicate returns another file descriptor for c, whose owner is the caller.
-func duplicate(c *net.TCPConn) (fd int, err error) {
+// Duplicate returns another file descriptor of c's socket, whose owner is the
+// caller. It does not block.
+func Duplicate(c *net.TCPConn) (fd int, err error) {
 	rc, err := c.SyscallConn()
 	if err != nil {
 		return 0, err

@@ -2,10 +2,16 @@
 
 package netio
 
-import "errors"
+import (
+	"errors"
+	"net"
+)
 
 // CanPoll says whether there are Pollers on this system.
 const CanPoll = false
+
+// Duplicate fails.
+func Duplicate(*net.TCPConn) (int, error) { return 0, errors.ErrUnsupported }
 
 // A Poller does not exist here; see poller_linux.go.
 type Poller struct{}
