@@ -72,7 +72,7 @@ func (s *stumbling) Read(p []byte) (int, error) {
 // use the write loop.
 func TestOverSocketsWhatIsFlushedArrivesInOrder(t *testing.T) {
 	for name, poller := range map[string]*netio.Poller{
-		"cleartext": nil, "TLS": nil, "cleartext, polled": netio.NextPoller(), "TLS, polled": netio.NextPoller(),
+		"cleartext": nil, "TLS": nil, "cleartext, polled": netio.PollerOf(0), "TLS, polled": netio.PollerOf(0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, server := sockets(t, strings.HasPrefix(name, "TLS"), poller)

@@ -41,7 +41,7 @@ func TestALongTurnLeavesNothing(t *testing.T) {
 			if !netio.CanPoll {
 				t.Skip("connections of this system cannot be polled")
 			}
-			client, server := sockets(t, secure, netio.NextPoller())
+			client, server := sockets(t, secure, netio.PollerOf(0))
 			release := make(chan bool)
 			defer close(release)
 			cl := startOn(t, Config{StreamWindow: 1 << 20, SessionWindow: 1 << 30}, func(*http.Request, *vconn.Conn) { <-release }, client, server)

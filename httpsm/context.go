@@ -16,7 +16,11 @@ type txnContext struct {
 	err   error
 	used  bool // somebody may still look at it
 	waits *Txn // told when somebody is about to wait; may be nil
+	lane  int  // of the transaction's session; see origin.Endpoint.Get
 }
+
+// Lane is for package origin.
+func (c *txnContext) Lane() int { return c.lane }
 
 func (c *txnContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (c *txnContext) Value(any) any               { return nil }

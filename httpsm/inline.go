@@ -120,7 +120,7 @@ func (t *Txn) beginExchange() origin.Awaitable {
 		return nil
 	}
 	if t.inline {
-		return t.ep.TryGet(!idempotent(t.req.Method()) || t.m.cfg.Retries == 0)
+		return t.ep.TryGet(!idempotent(t.req.Method()) || t.m.cfg.Retries == 0, t.rec.Session.Lane)
 	}
 	return nil
 }

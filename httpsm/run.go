@@ -294,6 +294,7 @@ func (t *Txn) getExchange() (origin.Exchange, event) {
 		return nil, event{kind: evWait}
 	}
 	t.armConnectWatch()
+	t.ctx.lane = t.rec.Session.Lane
 	ex, err := t.ep.Get(t.ctx, t.fresh)
 	t.disarmConnectWatch()
 	if err != nil {

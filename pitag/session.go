@@ -23,6 +23,11 @@ type Session struct {
 	TLS *tls.ConnectionState
 	// Start is when the connection was accepted.
 	Start time.Time
+	// Lane says which of the goroutines that serve many connections serves this
+	// one: a number, not negative, the same for all connections of one goroutine.
+	// What is done for this connection is best done there. It has no meaning
+	// beyond that; 0 is right where nothing is known.
+	Lane int
 
 	mu     sync.Mutex
 	values map[any]any

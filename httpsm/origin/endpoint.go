@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"sync/atomic"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/netio"
 )
 
 // An Endpoint is one address of a group: where it is, how it is doing, and its
@@ -45,7 +47,8 @@ func (e *Endpoint) TLS() bool { return e.cfg.TLS }
 // for having been closed and for unexpected bytes) or on a new one. With fresh
 // only on a new one: a retry after a reused connection failed should not meet
 // another that the same restart of the origin closed. ctx bounds waiting and
-// connecting, not the exchange. Errors are *Error: nothing was sent.
+// connecting, not the exchange; if it has a method Lane() int, that chooses the
+// poller as in TryGet. Errors are *Error: nothing was sent.
 func (e *Endpoint) Get(ctx context.Context, fresh bool) (Exchange, error) {
 	e.load.Add(1)
 	c, err := e.get(ctx, fresh)
@@ -62,7 +65,7 @@ func (e *Endpoint) Get(ctx context.Context, fresh bool) (Exchange, error) {
 // get takes connections from the pool until one is good, or makes one.
 func (e *Endpoint) get(ctx context.Context, fresh bool) (*conn, error) {
 	for {
-		t := e.pool.take(fresh)
+		t := e.pool.take(fresh, laneOf(ctx))
 		if t.victim != nil {
 			t.victim.closeIdle()
 		}
@@ -79,13 +82,23 @@ func (e *Endpoint) get(ctx context.Context, fresh bool) (*conn, error) {
 		case t.place:
 			c, err := e.connect(ctx)
 			if err == nil {
-				c.poll()
+				c.poll(laneOf(ctx))
 			}
 			return c, err
 		case e.revive(t.conn):
 			return t.conn, nil
 		}
 	}
+}
+
+// A laned context knows which poller is to wait for the answer; see TryGet.
+type laned interface{ Lane() int }
+
+func laneOf(ctx context.Context) int {
+	if l, ok := ctx.(laned); ok {
+		return l.Lane()
+	}
+	return netio.AnyLane()
 }
 
 // waitFailed sorts the end of a wait that brought nothing. A context's

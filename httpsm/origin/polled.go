@@ -61,6 +61,7 @@ const (
 // A polling is what a conn has when a poller waits for it.
 type polling struct {
 	poller   *netio.Poller // nil: none does
+	lane     int           // of the poller
 	fd       int
 	one      [1]byte // what a peek sees
 	waiter   Resumer
@@ -78,7 +79,7 @@ type polling struct {
 
 // poll gives a new connection to a poller, if it is of a kind that can be. The
 // caller owns it.
-func (c *conn) poll() {
+func (c *conn) poll(lane int) {
 	tcp, ok := c.raw.(*net.TCPConn)
 	if !netio.CanPoll || !ok || c.probe != nil {
 		return
@@ -91,12 +92,12 @@ func (c *conn) poll() {
 	c.sleeper = make(sleeper, 1)
 	c.room = make(chan struct{}, 1)
 	c.reads.passed = c.outOfTime
-	p := netio.NextPoller()
+	p := netio.PollerOf(lane)
 	if err := p.Add(fd, c); err != nil {
 		closeSocket(fd)
 		return
 	}
-	c.poller = p
+	c.poller, c.lane = p, lane
 	tcp.Close() // the file descriptor, not the connection
 	c.raw, c.nc, c.sock = nil, nil, nil
 }

@@ -71,7 +71,7 @@ func (l *line) kept() (Awaitable, *net.TCPConn) {
 	for range 2 {
 		l.serve(x, peer)
 		x.Release(true)
-		if x = l.TryGet(false); x == nil {
+		if x = l.TryGet(false, 0); x == nil {
 			l.t.Fatal("the connection was not kept")
 		}
 	}
@@ -315,7 +315,7 @@ func TestADeadlineThatPassesWhileIdleDoesNothing(t *testing.T) {
 		x.SetReadDeadline(time.Now().Add(100 * time.Microsecond))
 		x.Release(true)
 		time.Sleep(200 * time.Microsecond)
-		x = l.TryGet(true)
+		x = l.TryGet(true, 0)
 		if x == nil {
 			t.Fatalf("not kept: %+v", l.Stats())
 		}
@@ -346,7 +346,7 @@ func TestAnIdleConnectionEndsWhenSomethingComes(t *testing.T) {
 			if s.IdleClosed != tc.closed || s.IdleUnexpected != tc.unexpected {
 				t.Errorf("%+v", s)
 			}
-			if l.TryGet(false) != nil {
+			if l.TryGet(false, 0) != nil {
 				t.Error("it can still be had")
 			}
 			l.ends(peer)
@@ -391,7 +391,7 @@ func TestWhatComesBehindAResponseIsNotTheNextOne(t *testing.T) {
 				}
 				send(peer)
 				<-released
-				if y := l.TryGet(true); y != nil {
+				if y := l.TryGet(true, 0); y != nil {
 					t.Fatal("a poisoned connection was reused")
 				}
 				l.ends(peer)
@@ -553,7 +553,7 @@ func TestExchangesFollowEachOtherInsideResume(t *testing.T) {
 				close(done)
 				return
 			}
-			if x = l.TryGet(false); x == nil {
+			if x = l.TryGet(false, 0); x == nil {
 				t.Errorf("round %d: not kept", n)
 				close(done)
 				return
@@ -803,7 +803,7 @@ func askSomehow(t *testing.T, l *line, i, j int) {
 	want := fmt.Sprintf("%08d%08d", i, j)
 	var x Awaitable
 	if j%3 != 0 {
-		x = l.TryGet(j%2 == 0)
+		x = l.TryGet(j%2 == 0, 0)
 	}
 	if x == nil {
 		x = get(t, l.Endpoint, j%31 == 30).(Awaitable)
@@ -866,7 +866,7 @@ func TestAnExchangeWithoutAGoroutineAllocatesNothing(t *testing.T) {
 	use(t, e)
 	n := newNews()
 	if a := testing.AllocsPerRun(1000, func() {
-		x := e.TryGet(false)
+		x := e.TryGet(false, 0)
 		x.SetReadDeadline(time.Now().Add(time.Minute))
 		x.TryWrite(requestBytes)
 		if !x.Await(n) {
@@ -891,7 +891,7 @@ func BenchmarkAwait(b *testing.B) {
 	n := newNews()
 	b.ReportAllocs()
 	for b.Loop() {
-		x := e.TryGet(false)
+		x := e.TryGet(false, 0)
 		x.SetReadDeadline(time.Now().Add(time.Minute))
 		x.TryWrite(requestBytes)
 		x.Await(n)
@@ -917,7 +917,7 @@ func BenchmarkTryGetRelease(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		e.TryGet(false).Release(true)
+		e.TryGet(false, 0).Release(true)
 	}
 	for _, x := range held {
 		x.Release(false)

@@ -68,9 +68,9 @@ func (p *pool) calmLocked() {
 
 // take finds the caller a connection, or a place to make one, or a place in
 // the queue. With fresh, idle connections are not used.
-func (p *pool) take(fresh bool) taking {
+func (p *pool) take(fresh bool, lane int) taking {
 	if !fresh {
-		if c, _ := p.idle.take(anyConn); c != nil {
+		if c, _ := p.idle.take(anyConn, lane); c != nil {
 			return taking{conn: c}
 		}
 	}
@@ -86,7 +86,7 @@ func (p *pool) take(fresh bool) taking {
 	p.calm.Store(false)
 	defer p.calmLocked()
 	if !fresh {
-		if c, _ := p.idle.take(anyConn); c != nil { // put back meanwhile
+		if c, _ := p.idle.take(anyConn, lane); c != nil { // put back meanwhile
 			return taking{conn: c}
 		}
 	} else if c := p.oldest(); c != nil { // the place of one unused long

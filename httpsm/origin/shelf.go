@@ -10,12 +10,14 @@ import (
 // some ten nanoseconds of a request.
 const shelfCount = 4
 
-// Shelves hold an endpoint's idle connections, the one used last first. All
-// requests to an endpoint come here twice, so nobody waits here: who finds a
-// shelf in use goes to the next. (A sync.Mutex that is waited for on a busy
-// machine is handed from one waiting goroutine to the next, and each of them has
-// to be scheduled for its turn.) Nearly always there is but the first shelf, and
-// the order is exact. Only idle connections are here, each once.
+// Shelves hold an endpoint's idle connections, the one used last first. There is
+// one for each lane, or for some, so that a request that a poller has read is
+// answered to the same poller, if that can be. All requests to an endpoint come
+// here twice, so nobody waits here: who finds a shelf in use goes to the next. (A
+// sync.Mutex that is waited for on a busy machine is handed from one waiting
+// goroutine to the next, and each of them has to be scheduled for its turn.) On
+// each shelf the order is nearly always exact. Only idle connections are here,
+// each once.
 type shelves [shelfCount]shelf
 
 // A shelf is one stack of connections.
@@ -27,16 +29,17 @@ type shelf struct {
 	_     [64]byte
 }
 
-// put puts c on a shelf.
+// put puts c on the shelf of its lane, or the next.
 func (s *shelves) put(c *conn) {
-	for i := range s {
-		if s[i].mu.TryLock() {
+	own := c.lane % shelfCount
+	for k := range s {
+		if i := (own + k) % shelfCount; s[i].mu.TryLock() {
 			s[i].putLocked(c, i)
 			return
 		}
 	}
-	s[0].mu.Lock()
-	s[0].putLocked(c, 0)
+	s[own].mu.Lock()
+	s[own].putLocked(c, own)
 }
 
 // putLocked puts c on f, which is locked, as shelf i, and unlocks it.
@@ -47,12 +50,13 @@ func (f *shelf) putLocked(c *conn, i int) {
 	f.mu.Unlock()
 }
 
-// take returns the connection used last, nil if there is none, and whether it is
+// take returns the connection of lane that was used last, or one of another, nil
+// if there is none, and whether it is
 // the caller's without a look: see shelf.takeLocked.
-func (s *shelves) take(what wanted) (c *conn, quiet bool) {
+func (s *shelves) take(what wanted, lane int) (c *conn, quiet bool) {
 	busy := false
-	for i := range s {
-		f := &s[i]
+	for k := range s {
+		f := &s[(lane+k)%shelfCount]
 		if f.count.Load() == 0 {
 			continue
 		}

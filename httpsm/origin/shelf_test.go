@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/netio"
 )
 
 // While nobody else is there the shelves are one stack.
@@ -29,7 +31,7 @@ func TestShelvesAreAStack(t *testing.T) {
 		t.Errorf("takeOldest: %v", old)
 	}
 	for _, want := range []*conn{conns[4], conns[3], conns[1], nil} {
-		if c, _ := s.take(anyConn); c != want {
+		if c, _ := s.take(anyConn, 0); c != want {
 			t.Errorf("took %p, want %p", c, want)
 		}
 	}
@@ -61,7 +63,7 @@ func TestShelvesGiveWhatIsWanted(t *testing.T) {
 		was := tc.c.state.Load()
 		tc.c.state.Or(tc.state)
 		s.put(tc.c)
-		got, quiet := s.take(tc.what)
+		got, quiet := s.take(tc.what, 0)
 		if (got == tc.c) != tc.found || quiet != tc.quiet || (s.quick() == 1) != tc.quiet {
 			t.Errorf("%+v: %v %v", tc, got == tc.c, quiet)
 		}
@@ -84,11 +86,11 @@ func TestAShelfInUseIsPassedBy(t *testing.T) {
 	b := new(conn)
 	s.put(b)
 	s[0].mu.Lock()
-	if c, _ := s.take(anyConn); c != a {
+	if c, _ := s.take(anyConn, 0); c != a {
 		t.Error("not from the second shelf")
 	}
 	taken := make(chan *conn)
-	go func() { c, _ := s.take(anyConn); taken <- c }() // there is one: it is waited for
+	go func() { c, _ := s.take(anyConn, 0); taken <- c }() // there is one: it is waited for
 	runtime.Gosched()
 	s[0].mu.Unlock()
 	if <-taken != b {
@@ -129,7 +131,7 @@ func TestShelvesLoseNothing(t *testing.T) {
 						hold(c)
 					}
 				default:
-					if c, _ := s.take(anyConn); c != nil {
+					if c, _ := s.take(anyConn, 0); c != nil {
 						hold(c)
 					}
 				}
@@ -177,9 +179,59 @@ func BenchmarkShelvesParallel(b *testing.B) {
 	}
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if c, _ := s.take(anyConn); c != nil {
+			if c, _ := s.take(anyConn, 0); c != nil {
 				s.put(c)
 			}
 		}
 	})
 }
+
+// What one lane has put by it gets again, and what others have only when it has
+// nothing itself.
+func TestALaneGetsItsOwnFirst(t *testing.T) {
+	var s shelves
+	var conns [2 * shelfCount]*conn
+	for i := range conns {
+		conns[i] = &conn{polling: polling{lane: i}}
+		s.put(conns[i])
+	}
+	for lane := range 2 * shelfCount {
+		c, _ := s.take(anyConn, lane)
+		if c == nil || c.lane%shelfCount != lane%shelfCount {
+			t.Errorf("lane %d got %+v", lane, c)
+		}
+	}
+	s.put(conns[1])
+	if c, _ := s.take(anyConn, 2); c != conns[1] {
+		t.Error("a lane without connections got none")
+	}
+}
+
+// A connection is made for the lane of who asks, and what comes on it is told
+// there.
+func TestAConnectionIsMadeForItsLane(t *testing.T) {
+	l := newLine(t)
+	for lane := range 5 {
+		x, err := l.Get(inLane{t.Context(), lane}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-l.accepted
+		if c := x.(*conn); c.lane != lane || c.poller != netio.PollerOf(lane) {
+			t.Errorf("lane %d: made for %d", lane, c.lane)
+		}
+		x.Release(true)
+		again := l.TryGet(true, lane)
+		if again != x.(Awaitable) {
+			t.Errorf("lane %d got another's", lane)
+		}
+		defer again.Release(false)
+	}
+}
+
+type inLane struct {
+	context.Context
+	lane int
+}
+
+func (l inLane) Lane() int { return l.lane }

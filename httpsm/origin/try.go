@@ -10,15 +10,18 @@ import (
 // blocks. Connections that cannot be waited for without a goroutine (over TLS,
 // or no TCP connections, and on systems other than Linux) are left to Get.
 //
+// lane is which of the process's pollers is to wait for the answer, if that can be
+// chosen: the one that the caller was called by, or any, not negative.
+//
 // certain is for a request that cannot be sent again: it has the connection
 // looked at for an end or bytes that nobody has noticed yet, as Get does.
-func (e *Endpoint) TryGet(certain bool) Awaitable {
+func (e *Endpoint) TryGet(certain bool, lane int) Awaitable {
 	what := quickConn
 	if certain || e.load.Load() < fewInFlight {
 		what = polledConn
 	}
 	for {
-		c, quiet := e.pool.idle.take(what)
+		c, quiet := e.pool.idle.take(what, lane)
 		switch {
 		case c == nil:
 			return nil

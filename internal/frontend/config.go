@@ -74,6 +74,8 @@ type Info struct {
 	TLS *tls.ConnectionState
 	// Accepted is when the connection was accepted.
 	Accepted time.Time
+	// Lane is pitag.Session's.
+	Lane int
 	// Tried says whether a TLS handshake was attempted: with a nil TLS it
 	// failed.
 	Tried bool

@@ -16,8 +16,8 @@ var errAborted = errors.New("the frontend was told to abort")
 
 // handle takes one accepted connection as far as a protocol, and gives it to the
 // Handler, who has it counted out when it ends.
-func (f *Frontend) handle(c net.Conn, l *ListenerConfig, now time.Time) {
-	info := &Info{Listener: l.Name, Client: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr()), Accepted: now}
+func (f *Frontend) handle(c net.Conn, l *ListenerConfig, now time.Time, lane int) {
+	info := &Info{Listener: l.Name, Client: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr()), Accepted: now, Lane: lane}
 	if err := f.admission.enter(c, info.Client.Addr()); err != nil {
 		abortConn(c)
 		f.handler.Refused(info, ReasonLimit, err)

@@ -185,7 +185,8 @@ func (f *Frontend) acceptLoop(ln net.Listener, cfg *ListenerConfig) {
 		}
 		pause.reset()
 		f.conns.Add(1)
-		go f.handle(netio.WrapPolled(c, netio.NextPoller()), cfg, time.Now())
+		lane := netio.AnyLane()
+		go f.handle(netio.WrapPolled(c, netio.PollerOf(lane)), cfg, time.Now(), lane)
 	}
 }
 

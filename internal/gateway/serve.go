@@ -102,6 +102,7 @@ func (g *Gateway) newSession(info *frontend.Info) *pitag.Session {
 		Listener: info.Listener,
 		TLS:      info.TLS,
 		Start:    info.Accepted,
+		Lane:     info.Lane,
 	}
 }
 

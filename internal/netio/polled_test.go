@@ -47,7 +47,7 @@ func polledPair(t testing.TB) (c *conn, peer *net.TCPConn, h heard) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, h = WrapPolled(a, NextPoller()).(*conn), make(heard, 1)
+	c, h = WrapPolled(a, PollerOf(0)).(*conn), make(heard, 1)
 	if !c.Poll(h.news) {
 		t.Fatal("it cannot be polled")
 	}

@@ -36,11 +36,15 @@ type Poller struct {
 // exist while there are sockets.
 var (
 	pollers = make([]Poller, runtime.GOMAXPROCS(0))
-	polls   atomic.Uint32 // calls of NextPoller
+	polls   atomic.Uint32 // calls of AnyLane
 )
 
-// NextPoller returns one of the process's Pollers, each in turn.
-func NextPoller() *Poller { return &pollers[polls.Add(1)%uint32(len(pollers))] }
+// PollerOf returns one of the process's Pollers: always the same for a lane, which
+// must not be negative.
+func PollerOf(lane int) *Poller { return &pollers[lane%len(pollers)] }
+
+// AnyLane returns the number of one of the process's Pollers, each in turn.
+func AnyLane() (lane int) { return int(polls.Add(1) % uint32(len(pollers))) }
 
 // A Handler is told of one socket.
 type Handler interface {

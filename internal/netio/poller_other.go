@@ -16,8 +16,11 @@ func Duplicate(*net.TCPConn) (int, error) { return 0, errors.ErrUnsupported }
 // A Poller does not exist here; see poller_linux.go.
 type Poller struct{}
 
-// NextPoller returns nil.
-func NextPoller() *Poller { return nil }
+// PollerOf returns nil.
+func PollerOf(int) *Poller { return nil }
+
+// AnyLane returns 0.
+func AnyLane() int { return 0 }
 
 // A Handler is told of one socket.
 type Handler interface {
