@@ -34,8 +34,8 @@ func gathererOf(conn net.Conn) (g gatherer, records bool) {
 // send writes a batch.
 func (s *Session) send(b []byte) (n int, err error) {
 	g := s.gatherer
-	if g == nil || !s.records || len(b) <= tlsRecord {
-		return s.conn.Write(b)
+	if g == nil || !s.turns.polled && (!s.records || len(b) <= tlsRecord) {
+		return s.conn.Write(b) // which does not wait where the session is polled
 	}
 	s.account.add(len(b))
 	defer s.account.add(-len(b))

@@ -1,11 +1,13 @@
 package h2session
 
 import (
+	"crypto/tls"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/h2gw/h2gw/internal/netio"
 	"github.com/h2gw/h2gw/vconn"
@@ -56,5 +58,46 @@ func TestALongTurnLeavesNothing(t *testing.T) {
 			}
 			cl.Close()
 		})
+	}
+}
+
+// A client that takes nothing, and then has TLS say something of its own (an
+// alert to a record that is none), does not keep others of its poller waiting.
+func TestATLSAlertToAFullSocketKeepsNobodyWaiting(t *testing.T) {
+	if !netio.CanPoll {
+		t.Skip("connections of this system cannot be polled")
+	}
+	poller := netio.PollerOf(0)
+	long := strings.Repeat("x", 4<<20)
+	for range 5 {
+		badClient, badServer := sockets(t, true, poller)
+		bad := startOn(t, Config{WriteStall: time.Hour}, func(_ *http.Request, c *vconn.Conn) { respond(c, 200, long) }, badClient, badServer)
+		bad.Handshake(window(1 << 30))
+		bad.Window(0, 1<<30)
+		bad.Get(1, "/")
+		for full := false; !full; time.Sleep(time.Millisecond) { // until the write loop waits for the socket
+			ss := bad.srv.open()[0]
+			ss.mu.Lock()
+			full = time.Since(ss.m.writeSince) > 20*time.Millisecond && !ss.m.writeSince.IsZero()
+			ss.mu.Unlock()
+		}
+		badClient.(*tls.Conn).NetConn().Write([]byte("\x17\x03\x03\x00\x20no record of this connection...."))
+
+		client, server := sockets(t, true, poller)
+		good := startOn(t, Config{}, nil, client, server)
+		good.Handshake()
+		answered := make(chan bool)
+		go func() {
+			good.Get(1, "/")
+			good.WantBody(1)
+			close(answered)
+		}()
+		select {
+		case <-answered:
+		case <-time.After(10 * time.Second):
+			t.Fatal("another session of the poller gets no answer")
+		}
+		good.Close()
+		badClient.(*tls.Conn).NetConn().Close()
 	}
 }

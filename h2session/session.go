@@ -307,7 +307,7 @@ func (s *Session) panicked(v any) {
 	s.m.ctrl = nil
 	s.m.abandon(time.Now())
 	s.unlock()
-	s.hangUp()
+	go s.hangUp() // who has met the panic may serve others, too
 }
 
 // onTimer is the session's one timer.

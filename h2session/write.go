@@ -305,6 +305,10 @@ func (s *Session) closeWrite() {
 	}
 	s.conn.SetDeadline(time.Now().Add(linger))
 	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		if s.turns.polled { // the goodbye of TLS waits here, and only here
+			s.gatherer.Gather()
+			defer s.gatherer.Flush()
+		}
 		c.CloseWrite()
 		return
 	}

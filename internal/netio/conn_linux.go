@@ -99,7 +99,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	return in.n, nil
 }
 
-// Write is net.Conn's. It keeps no reference to p.
+// errFull is a Write that must not wait, to a socket that takes no more.
+var errFull = errors.New("the socket is full")
+
+// Write is net.Conn's. It keeps no reference to p. After Poll it does not wait
+// either, but fails: who has much to write uses Gather and Flush; what else comes
+// is from TLS, in the midst of a Read perhaps, and many wait for who reads.
 func (c *conn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -110,7 +115,14 @@ func (c *conn) Write(p []byte) (int, error) {
 		*c.gather = append(*c.gather, p...)
 		return len(p), nil
 	}
-	return c.write(p)
+	if c.polled.Load() == nil {
+		return c.write(p)
+	}
+	n, err := c.writeOnce(p)
+	if err == nil && n < len(p) {
+		err = c.opError("write", errFull)
+	}
+	return n, err
 }
 
 // write is Write with out.mu held.

@@ -201,6 +201,8 @@ func (d *descriptor) Write(f func(fd uintptr) bool) error {
 	return nil
 }
 
+// awaitRoom waits, after full was set and the socket was found full after that,
+// until it may take more, or the write deadline has passed, or somebody closes.
 func (d *descriptor) awaitRoom() error {
 	var passed <-chan time.Time
 	if by := d.sendBy.Load(); by != 0 {

@@ -42,6 +42,9 @@ func (c *conn) TryGather() bool {
 // Flush writes what was kept since Gather. It returns how much that was, and how
 // much of it was written: all, if err is nil.
 func (c *conn) Flush() (kept, written int, err error) {
+	if d := c.polled.Load(); d != nil {
+		return c.flushPolled(d)
+	}
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
 	kept = len(*c.gather)
@@ -50,6 +53,47 @@ func (c *conn) Flush() (kept, written int, err error) {
 	}
 	c.endGather()
 	return kept, written, err
+}
+
+// flushPolled is Flush after Poll. It does not hold out.mu while it waits: what
+// TLS writes meanwhile is kept behind what is there.
+func (c *conn) flushPolled(d *descriptor) (kept, written int, err error) {
+	for looked := false; ; {
+		all, n, over, err := c.flushSome()
+		written += n
+		if over || err != nil {
+			return written - n + all, written, err
+		}
+		if looked && n == 0 {
+			if err = d.awaitRoom(); err != nil {
+				err = c.opError("write", err)
+				c.out.mu.Lock()
+				kept = written + len(*c.gather)
+				c.endGather()
+				c.out.mu.Unlock()
+				return kept, written, err
+			}
+		}
+		d.full.Store(true) // what the socket takes from here on is an event
+		looked = true
+	}
+}
+
+// flushSome writes what the socket takes of all that is kept; over: all of it, or
+// it failed, and what is written goes through again.
+func (c *conn) flushSome() (all, n int, over bool, err error) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	b := *c.gather
+	if all = len(b); all > 0 {
+		n, err = c.writeOnce(b)
+	}
+	if over = n == all || err != nil; over {
+		c.endGather()
+	} else {
+		*c.gather = b[:copy(b, b[n:])]
+	}
+	return all, n, over, err
 }
 
 // TryFlush is Flush without waiting: it writes what the socket takes at once.

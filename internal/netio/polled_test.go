@@ -130,20 +130,19 @@ func TestAPolledDeadlineIsNews(t *testing.T) {
 	}
 }
 
-// A Close is news to who reads, ends a Write that waits, and closes once.
+// A Close is news to who reads, ends a Flush that waits, and closes once.
 func TestAPolledCloseIsNews(t *testing.T) {
 	c, peer, h := polledPair(t)
 	wrote := make(chan error, 1)
 	go func() {
-		_, err := c.Write(make([]byte, 64<<20))
-		wrote <- err
+		wrote <- c.writeAll(make([]byte, 64<<20))
 	}()
 	for !c.polled.Load().full.Load() {
 		time.Sleep(time.Millisecond)
 	}
 	c.Close()
 	if err := <-wrote; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Write: %v", err)
+		t.Errorf("Flush: %v", err)
 	}
 	if _, err := h.reads(t, c, 1); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Read: %v", err)
@@ -162,13 +161,21 @@ func TestAPolledCloseIsNews(t *testing.T) {
 	}
 }
 
-// A Write waits for room, at most until its deadline, which may be moved.
-func TestAPolledWriteWaits(t *testing.T) {
+// writeAll writes p, and waits for room.
+func (c *conn) writeAll(p []byte) error {
+	c.Gather()
+	c.Write(p)
+	_, _, err := c.Flush()
+	return err
+}
+
+// A Flush waits for room, at most until its deadline, which may be moved.
+func TestAPolledFlushWaits(t *testing.T) {
 	c, peer, _ := polledPair(t)
 	sent := bytes.Repeat([]byte("0123456789"), 1<<20)
 	wrote := make(chan error, 1)
 	c.SetWriteDeadline(time.Now().Add(time.Minute))
-	go func() { _, err := c.Write(sent); wrote <- err }()
+	go func() { wrote <- c.writeAll(sent) }()
 	got := make([]byte, len(sent))
 	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, sent) {
 		t.Fatal("not what was sent:", err)
@@ -176,7 +183,7 @@ func TestAPolledWriteWaits(t *testing.T) {
 	if err := <-wrote; err != nil {
 		t.Fatal(err)
 	}
-	go func() { _, err := c.Write(make([]byte, 64<<20)); wrote <- err }()
+	go func() { wrote <- c.writeAll(make([]byte, 64<<20)) }()
 	for !c.polled.Load().full.Load() {
 		time.Sleep(time.Millisecond)
 	}
@@ -219,7 +226,7 @@ func TestPolledConnectionsAreClosedAtAnyTime(t *testing.T) {
 	for i := range 200 {
 		c, peer, h := polledPair(t)
 		done := make(chan bool, 3)
-		go func() { c.Write(make([]byte, 1<<20)); done <- true }()
+		go func() { c.writeAll(make([]byte, 1<<20)); done <- true }()
 		go func() { peer.Write([]byte("x")); peer.Close(); done <- true }()
 		go func() {
 			time.Sleep(time.Duration(i%10) * 20 * time.Microsecond)
@@ -251,5 +258,71 @@ func TestWithoutAPollerNothingIsPolled(t *testing.T) {
 	defer a.Close()
 	if Wrap(a).(*conn).Poll(make(heard).news) {
 		t.Error("polled")
+	}
+}
+
+// A Write by itself, as TLS makes in a Read, does not wait, and neither is it
+// kept waiting by a Flush that does: it goes behind what that writes.
+func TestAPolledWriteByTheWayDoesNotWait(t *testing.T) {
+	c, peer, _ := polledPair(t)
+	if n, err := c.Write(make([]byte, 64<<20)); err == nil || n == 64<<20 {
+		t.Fatalf("%d, %v", n, err)
+	} else {
+		io.CopyN(io.Discard, peer, int64(n))
+	}
+	sent := bytes.Repeat([]byte("0123456789"), 1<<21)
+	c.Gather()
+	c.Write(sent)
+	type flushed struct {
+		kept, written int
+		err           error
+	}
+	done := make(chan flushed)
+	go func() {
+		kept, written, err := c.Flush()
+		done <- flushed{kept, written, err}
+	}()
+	for !c.polled.Load().full.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if n, err := c.Write([]byte("by the way")); n != 10 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	got := make([]byte, len(sent)+10)
+	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, append(sent, "by the way"...)) {
+		t.Error("not what was sent:", err)
+	}
+	if f := <-done; f.kept != len(got) || f.written != len(got) || f.err != nil {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A Flush that waits ends with its deadline, and with the connection.
+func TestAPolledFlushEnds(t *testing.T) {
+	for name, end := range map[string]func(c *conn){
+		"deadline": func(c *conn) { c.SetWriteDeadline(longAgo) },
+		"close":    func(c *conn) { c.Close() },
+	} {
+		c, _, _ := polledPair(t)
+		c.Gather()
+		c.Write(make([]byte, 64<<20))
+		done := make(chan error)
+		go func() {
+			kept, written, err := c.Flush()
+			if kept != 64<<20 || written >= kept {
+				t.Errorf("%s: %d of %d", name, written, kept)
+			}
+			done <- err
+		}()
+		for !c.polled.Load().full.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		end(c)
+		if err := <-done; !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.gather != nil {
+			t.Errorf("%s: it still gathers", name)
+		}
 	}
 }
