@@ -112,6 +112,7 @@ func TestConnectionsClosedWhileIdleAreNotUsed(t *testing.T) {
 			<-done
 			settle(t, e)
 		}
+		eventually(t, func() bool { return e.Stats().IdleClosed == noticed(e, n) })
 		if s := e.Stats(); s.IdleClosed != noticed(e, n) || s.IdleUnexpected != 0 || s.Connects["ok"] != uint64(n) {
 			t.Errorf("%+v", s)
 		}
@@ -140,6 +141,7 @@ func TestConnectionsWithUnexpectedBytesAreNotUsed(t *testing.T) {
 			<-done
 			settle(t, e)
 		}
+		eventually(t, func() bool { return e.Stats().IdleUnexpected == noticed(e, n) })
 		if s := e.Stats(); s.IdleUnexpected != noticed(e, n) || s.IdleClosed != 0 || s.Connects["ok"] != uint64(n) {
 			t.Errorf("%+v", s)
 		}

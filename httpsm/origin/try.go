@@ -61,7 +61,7 @@ func (c *conn) writePolled(p []byte) (n int, err error) {
 	if err := c.beforeWrite(); err != nil {
 		return 0, err
 	}
-	for looked := false; ; {
+	for {
 		m, err := transmit(c.fd, p[n:])
 		if n += m; err != nil {
 			return n, c.writeFailed(err)
@@ -69,22 +69,17 @@ func (c *conn) writePolled(p []byte) (n int, err error) {
 		if n == len(p) {
 			return n, nil
 		}
-		if !looked {
-			// Once more: what it has come to take before is no event to come.
-			c.state.Or(full)
-			looked = true
-			continue
-		}
 		if err := c.awaitRoom(); err != nil {
 			return n, err
 		}
-		looked = false
 	}
 }
 
 // awaitRoom waits until the socket may take more, or the write deadline has
 // passed.
 func (c *conn) awaitRoom() error {
+	c.state.Or(full)
+	c.poller.Again(c.fd)
 	var passed <-chan time.Time
 	if d := c.until.Load(); d != 0 {
 		left := time.Duration(d) - time.Since(epoch)

@@ -186,24 +186,23 @@ func (d *descriptor) Write(f func(fd uintptr) bool) error {
 		return errClosed
 	}
 	defer d.done()
-	for waits := false; !f(uintptr(d.fd)); {
-		if !waits {
-			// Once more: what the socket has come to take before is no event.
-			d.full.Store(true)
-			waits = true
-			continue
-		}
+	for !f(uintptr(d.fd)) {
 		if err := d.awaitRoom(); err != nil {
 			return err
 		}
-		waits = false
 	}
 	return nil
 }
 
-// awaitRoom waits, after full was set and the socket was found full after that,
-// until it may take more, or the write deadline has passed, or somebody closes.
+// awaitRoom waits until the socket, which was full, may take more, or the write
+// deadline has passed, or somebody closes.
 func (d *descriptor) awaitRoom() error {
+	d.full.Store(true)
+	if !d.use() {
+		return errClosed
+	}
+	d.poller.Again(d.fd)
+	d.done()
 	var passed <-chan time.Time
 	if by := d.sendBy.Load(); by != 0 {
 		left := time.Until(time.Unix(0, by))

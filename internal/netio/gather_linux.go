@@ -58,24 +58,20 @@ func (c *conn) Flush() (kept, written int, err error) {
 // flushPolled is Flush after Poll. It does not hold out.mu while it waits: what
 // TLS writes meanwhile is kept behind what is there.
 func (c *conn) flushPolled(d *descriptor) (kept, written int, err error) {
-	for looked := false; ; {
+	for {
 		all, n, over, err := c.flushSome()
 		written += n
 		if over || err != nil {
 			return written - n + all, written, err
 		}
-		if looked && n == 0 {
-			if err = d.awaitRoom(); err != nil {
-				err = c.opError("write", err)
-				c.out.mu.Lock()
-				kept = written + len(*c.gather)
-				c.endGather()
-				c.out.mu.Unlock()
-				return kept, written, err
-			}
+		if err = d.awaitRoom(); err != nil {
+			err = c.opError("write", err)
+			c.out.mu.Lock()
+			kept = written + len(*c.gather)
+			c.endGather()
+			c.out.mu.Unlock()
+			return kept, written, err
 		}
-		d.full.Store(true) // what the socket takes from here on is an event
-		looked = true
 	}
 }
 

@@ -49,8 +49,8 @@ func AnyLane() (lane int) { return int(polls.Add(1) % uint32(len(pollers))) }
 // A Handler is told of one socket.
 type Handler interface {
 	// Ready is called when something has happened since the last call, or since
-	// Add: each time that bytes or the end arrive, and when a socket that took no
-	// more takes more. It may be called for nothing, and, if that had begun
+	// Add: each time that bytes or the end arrive, and after Again when the socket
+	// takes more. It may be called for nothing, and, if that had begun
 	// before, once during Remove and after it. It must not block or panic. later
 	// is for the time of the call.
 	Ready(what Readiness, later *Round)
@@ -83,7 +83,11 @@ type instance struct {
 	round  Round
 }
 
-const pollFor = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET
+// pollFor is what Add asks for; that a new socket takes something is no news.
+const (
+	pollFor   = syscall.EPOLLIN | syscall.EPOLLRDHUP | epollET
+	pollAgain = pollFor | syscall.EPOLLOUT
+)
 
 // epollET is EPOLLET, which is negative in package syscall.
 const epollET = 1 << 31
@@ -120,11 +124,13 @@ func (p *Poller) Remove(fd int, forget bool) {
 	}
 }
 
-// Again has the Handler of fd told once more of what holds already.
+// Again has the Handler of fd told once more of what holds already, and from now
+// on also when the socket has become writable: what it has come to take before is
+// told, too.
 func (p *Poller) Again(fd int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ev := syscall.EpollEvent{Events: pollFor, Fd: int32(fd)}
+	ev := syscall.EpollEvent{Events: pollAgain, Fd: int32(fd)}
 	syscall.EpollCtl(p.instance.fd, syscall.EPOLL_CTL_MOD, fd, &ev)
 }
 
