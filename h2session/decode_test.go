@@ -232,6 +232,7 @@ func TestFieldsThatAreNotKeptTakeNoMemory(t *testing.T) {
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff"), []byte("\x82\xbe\x40\x01n\x01v"), uint8(3))
 	f.Add([]byte("\x3f\xe1\x1f\x40\x01n\x81\x1f"), []byte("\x20\x20\x3f\xe1\x1f\x82"), uint8(1))
+	f.Add([]byte(""), []byte("\x8d0\xa2?\xcc0"), uint8('A'))
 	f.Add([]byte("\x10\x02te\x08trailers\x00\x00\x00\x7f\x80\x01"), []byte("\x80"), uint8(20))
 	f.Fuzz(func(t *testing.T, one, two []byte, piece uint8) {
 		const most = 300
@@ -258,6 +259,9 @@ func FuzzDecoder(f *testing.F) {
 			}
 			if (err == nil) != (theirErr == nil) || errors.Is(err, hpack.ErrStringLength) != errors.Is(theirErr, hpack.ErrStringLength) {
 				t.Fatalf("%x: %v, x/net says %v", block, err, theirErr)
+			}
+			if n := min(len(got), len(want)); errors.Is(err, errTableSize) {
+				got, want = got[:n], want[:n] // one of them may have met an update earlier that it refuses
 			}
 			if !slices.Equal(got, want) {
 				t.Fatalf("%x: %q, x/net says %q", block, got, want)
