@@ -26,7 +26,7 @@ func (g *Gateway) ServeConn(conn net.Conn, info *frontend.Info, done func()) {
 		g.registry.remove(s)
 		g.sinks.closed(rec)
 		g.logClosed(rec)
-		g.tidier.close()
+		g.tidier.note()
 		done()
 	}
 	if rec := g.serve(conn, s, over); rec != nil {

@@ -17,7 +17,7 @@ import (
 type tidier struct {
 	last  atomic.Int64 // when note was called last, in Unix nanoseconds
 	armed atomic.Bool  // a timer is set
-	ended atomic.Int64 // sessions since it was tidied last
+	left  atomic.Int64 // sessions that have ended or come to rest since it was tidied last
 	tidy  func(garbage int64) bool
 }
 
@@ -28,19 +28,15 @@ const (
 	// memory, too: what follows has to fault in pages again.
 	leastTidied = 2 << 20
 	tidyShare   = 8
-	// leastSession is what an ended session leaves behind at least. Nobody
-	// knows that it is garbage before it is looked for.
+	// leastSession is what a session that ends or comes to rest leaves behind at
+	// least, some of it in pools, which the runtime takes for alive. Nobody knows
+	// that it is garbage before it is looked for.
 	leastSession = 8 << 10
 )
 
-// close tells that a session has ended.
-func (t *tidier) close() {
-	t.ended.Add(1)
-	t.note()
-}
-
-// note tells that a session has come to rest. It costs next to nothing.
+// note tells that a session has ended or come to rest. It costs next to nothing.
 func (t *tidier) note() {
+	t.left.Add(1)
 	t.last.Store(time.Now().UnixNano())
 	if !t.armed.Load() && t.armed.CompareAndSwap(false, true) {
 		time.AfterFunc(tidyPause, t.look)
@@ -55,8 +51,8 @@ func (t *tidier) look() {
 		return
 	}
 	t.armed.Store(false)
-	if n := t.ended.Load(); t.tidy(n * leastSession) {
-		t.ended.Add(-n)
+	if n := t.left.Load(); t.tidy(n * leastSession) {
+		t.left.Add(-n)
 	}
 }
 

@@ -61,8 +61,8 @@ func TestWhatABurstLeavesIsGivenBack(t *testing.T) {
 	}
 }
 
-// Sessions that ended count until it was worth it to tidy up.
-func TestWhatEndedIsAddedUp(t *testing.T) {
+// Sessions that ended or came to rest count until it was worth it to tidy up.
+func TestWhatEndedOrRestsIsAddedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := make(chan int64, 10)
 		tidier := tidier{tidy: func(garbage int64) bool {
@@ -70,8 +70,8 @@ func TestWhatEndedIsAddedUp(t *testing.T) {
 			return garbage >= 5*leastSession
 		}}
 		for i, want := range []int64{2, 4, 6, 2} {
-			tidier.close()
-			tidier.close()
+			tidier.note()
+			tidier.note()
 			if got := <-told; got != want {
 				t.Errorf("%d. look: %d sessions, want %d", i, got, want)
 			}
