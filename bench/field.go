@@ -160,17 +160,33 @@ func (f *field) setting(g *gateway) (peers.Setting, error) {
 	return s, nil
 }
 
+// startTries is how often a gateway is started that ends while it starts: a port
+// that was free may have been taken by somebody else since.
+const startTries = 3
+
+// launch starts a gateway's process.
+func (f *field) launch(ctx context.Context, g *gateway) error {
+	for try := 1; ; try++ {
+		s, err := f.setting(g)
+		if err != nil {
+			return err
+		}
+		if g.ours {
+			g.admin, g.plain = s.Admin(), s.Plain()
+		}
+		if g.proc, err = g.Peer.Start(ctx, g.path, s); err == nil {
+			return nil
+		}
+		g.proc = nil
+		if try == startTries || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // start starts a gateway and makes sure that it answers as it should.
 func (f *field) start(ctx context.Context, g *gateway) error {
-	s, err := f.setting(g)
-	if err != nil {
-		return err
-	}
-	if g.ours {
-		g.admin, g.plain = s.Admin(), s.Plain()
-	}
-	if g.proc, err = g.Peer.Start(ctx, g.path, s); err != nil {
-		g.proc = nil
+	if err := f.launch(ctx, g); err != nil {
 		return err
 	}
 	for path, size := range peers.Sizes {
@@ -182,7 +198,8 @@ func (f *field) start(ctx context.Context, g *gateway) error {
 			return fmt.Errorf("%s: asked for %s: %w", g.Name, path, err)
 		}
 	}
-	g.pids, err = usage.Tree(g.proc.PID())
+	pids, err := usage.Tree(g.proc.PID())
+	g.pids = pids
 	return err
 }
 
