@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // stray is an answer that belongs to nobody. It says so, and that the next one
@@ -156,6 +157,7 @@ func TestAnOriginThatSpeaksFirstShiftsNoAnswers(t *testing.T) {
 		}
 	})
 	r := newRig(t, []string{o.addr()})
+	taken := 0
 	for i, c := range r.clients(overH2, overH1, overH2) {
 		for j := range 100 {
 			method := []string{"GET", "POST"}[j%2]
@@ -164,10 +166,19 @@ func TestAnOriginThatSpeaksFirstShiftsNoAnswers(t *testing.T) {
 			if got := a.header.Get("X-Id"); a.status == 200 && got != "stray" && got != identity(method, target) {
 				t.Errorf("%s got the answer %q", target, got)
 			}
-			if a.status == 200 {
-				<-answered
-			} // else the greeting came first, and the request was not sent
+			if a.status != 200 {
+				continue // the greeting came first, and the request was not sent
+			}
+			taken++
+			select {
+			case <-answered:
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s was answered, and never came to the origin", target)
+			}
 		}
+	}
+	if taken == 0 {
+		t.Error("no request was answered: nothing could have been shifted")
 	}
 	r.settle()
 }

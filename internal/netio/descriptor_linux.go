@@ -12,7 +12,7 @@ import (
 )
 
 // A descriptor is a socket that a Poller waits for, in place of the TCPConn of a
-// conn. It implements syscall.RawConn, but Read never waits: it is errWouldBlock
+// conn. It implements syscall.RawConn, but Read never waits: it is ErrWouldBlock
 // then, and news are told to whoever asked for them.
 type descriptor struct {
 	fd     int
@@ -34,8 +34,6 @@ type descriptor struct {
 
 // closing is added to uses once; no use begins after that.
 const closing = 1 << 40
-
-var errClosed = net.ErrClosed
 
 // A wouldBlock is the error of a Read that would wait. It is a timeout, and
 // temporary, so that crypto/tls does not take the connection for broken.
@@ -128,7 +126,7 @@ func (d *descriptor) close() error {
 	for {
 		n := d.uses.Load()
 		if n >= closing {
-			return errClosed
+			return net.ErrClosed
 		}
 		if d.uses.CompareAndSwap(n, n+closing) {
 			d.setTimer(0)
@@ -145,7 +143,7 @@ func (d *descriptor) close() error {
 // Control is syscall.RawConn's.
 func (d *descriptor) Control(f func(fd uintptr)) error {
 	if !d.use() {
-		return errClosed
+		return net.ErrClosed
 	}
 	defer d.done()
 	f(uintptr(d.fd))
@@ -156,7 +154,7 @@ func (d *descriptor) Control(f func(fd uintptr)) error {
 // would call it, would have to wait.
 func (d *descriptor) Read(f func(fd uintptr) bool) error {
 	if !d.use() {
-		return errClosed
+		return net.ErrClosed
 	}
 	defer d.done()
 	if by := d.readBy.Load(); by != 0 && time.Now().UnixNano() >= by {
@@ -183,7 +181,7 @@ func (d *descriptor) more(left bool) {
 // Write calls f until it is true, and waits for room in between.
 func (d *descriptor) Write(f func(fd uintptr) bool) error {
 	if !d.use() {
-		return errClosed
+		return net.ErrClosed
 	}
 	defer d.done()
 	for !f(uintptr(d.fd)) {
@@ -199,7 +197,7 @@ func (d *descriptor) Write(f func(fd uintptr) bool) error {
 func (d *descriptor) awaitRoom() error {
 	d.full.Store(true)
 	if !d.use() {
-		return errClosed
+		return net.ErrClosed
 	}
 	d.poller.Again(d.fd)
 	d.done()
@@ -218,7 +216,7 @@ func (d *descriptor) awaitRoom() error {
 	case <-passed:
 	}
 	if d.uses.Load() >= closing {
-		return errClosed
+		return net.ErrClosed
 	}
 	return nil
 }
