@@ -43,7 +43,7 @@ func wouldBlock(err error) bool {
 // readTurns are what a session that is polled knows of its reading. They belong to
 // who reads, but for state.
 type readTurns struct {
-	polled bool // guarded by Session.mu, and constant once something is read
+	polled bool // constant once others know of the session
 	state  atomic.Uint32
 	lies   bool // at rest
 	drain  bool // reads to the end without looking
@@ -72,25 +72,16 @@ const (
 )
 
 // poll has the session polled, if that can be. From then on nothing may wait for
-// a Read.
-func (s *Session) poll() bool {
+// a Read. It is called before anybody else knows of the session: the connection
+// must not be written to meanwhile, as a session that is drained at its beginning
+// would. The first turn is the caller's, and news until then is for that.
+func (s *Session) poll() {
 	p := pollableOf(s.conn)
 	if p == nil || s.gatherer == nil {
-		return false
+		return
 	}
-	s.watchWaits()
-	s.setPolled(true) // before the first news
-	if p.Poll(s.news) {
-		return true
-	}
-	s.setPolled(false)
-	return false
-}
-
-func (s *Session) setPolled(is bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.turns.polled = is
+	s.turns.state.Store(turnRuns)
+	s.turns.polled = p.Poll(s.news)
 }
 
 // news runs a turn, or has the one that runs look once more.

@@ -11,7 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/h2gw/h2gw/internal/netio"
+	"github.com/h2gw/h2gw/internal/testkit"
+	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
 
@@ -120,4 +124,30 @@ func (d *deaf) Read(p []byte) (int, error) {
 		<-d.free
 	}
 	return d.Conn.Read(p)
+}
+
+// A session that is drained as it begins has something to write at once: by then
+// it is polled. (A race, for the detector, if it were not.)
+func TestASessionThatIsDrainedAsItBeginsSaysSo(t *testing.T) {
+	if !netio.CanPoll {
+		t.Skip("connections of this system cannot be polled")
+	}
+	for range 20 {
+		client, server := sockets(t, true, netio.PollerOf(0))
+		srv := &Server{Connector: vconn.NewConnector(make(waiting))}
+		srv.Drain()
+		done := make(chan *pitag.SessionRecord, 1)
+		go func() {
+			done <- srv.ServeSession(t.Context(), server, &pitag.Session{Identity: testIdentity, Start: time.Now()})
+		}()
+		cl := testkit.NewClient(t, client)
+		cl.Write([]byte(http2.ClientPreface))
+		cl.Settings()
+		cl.WantSettings()
+		cl.WantGoAway(http2.ErrCodeNo)
+		cl.Close()
+		if r := <-done; r.Cause != pitag.CauseDrain {
+			t.Fatalf("%+v", r)
+		}
+	}
 }

@@ -88,6 +88,7 @@ func (s *Server) begin(conn net.Conn, sess *pitag.Session, over func(*pitag.Sess
 	ss.over = over
 	ss.loop = writeIdle
 	ss.gatherer, ss.records = gathererOf(conn)
+	ss.poll()
 	s.add(ss)
 	return ss
 }

@@ -122,8 +122,9 @@ func (s *Session) unlock() {
 // its place, or to the end of everything that belongs to the session, both loops
 // and all virtual connections: then it calls over.
 func (s *Session) serve(rested bool) {
-	if !rested && s.poll() {
-		s.news(nil) // TLS may have read already what there is
+	if !rested && s.turns.polled {
+		s.watchWaits()
+		s.runTurns() // TLS may have read already what there is
 		return
 	}
 	if rested {
