@@ -20,7 +20,8 @@ import (
 // A pollable is a connection that can be polled.
 type pollable interface {
 	// Poll has news called whenever a Read may be worth while, and has Read
-	// return an error that says WouldBlock instead of waiting.
+	// return an error that says WouldBlock instead of waiting. With nil nothing
+	// is told any more.
 	Poll(news func(later interface{ Later(f interface{ Flush() }) })) bool
 }
 
@@ -81,7 +82,11 @@ func (s *Session) poll() {
 		return
 	}
 	s.turns.state.Store(turnRuns)
-	s.turns.polled = p.Poll(s.news)
+	if s.turns.polled = p.Poll(s.news); s.turns.polled {
+		// What is to be written comes up in turns: no loop is needed for that.
+		s.loan.runs = spareAfter
+		s.inbox.care.Store(unattended)
+	}
 }
 
 // news runs a turn, or has the one that runs look once more.
@@ -118,7 +123,7 @@ func (s *Session) runTurns() {
 			return
 		case readEnd:
 			t.state.Store(turnLast)
-			go s.end()
+			s.endTurns()
 			return
 		case readLong:
 			if t.state.CompareAndSwap(turnRuns, turnOver) {

@@ -24,7 +24,9 @@ import (
 type polledConn struct{ gatherConn }
 
 func (c *polledConn) Poll(news func(later interface{ Later(f interface{ Flush() }) })) bool {
-	c.Conn.NonBlocking(news)
+	if news != nil { // else what is told from now on is for nobody
+		c.Conn.NonBlocking(news)
+	}
 	return true
 }
 

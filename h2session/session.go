@@ -140,11 +140,34 @@ func (s *Session) serve(rested bool) {
 	s.end()
 }
 
-// end waits for what is left of the session when nothing is read any more.
+// end ends the session when nothing is read any more. It waits for what is left.
 func (s *Session) end() {
+	s.stop()
+	s.finish()
+}
+
+// endTurns is end for who must not wait.
+func (s *Session) endTurns() {
+	pollableOf(s.conn).Poll(nil)
+	if s.stop() {
+		s.finish()
+		return
+	}
+	go s.finish()
+}
+
+// stop ends what reading kept alive. It reports whether that was all.
+func (s *Session) stop() (all bool) {
 	if !s.stopped() {
 		s.hangUp()
 	}
+	s.lock()
+	defer s.mu.Unlock()
+	return s.loop == writeEnded && s.m.live == 0
+}
+
+// finish waits for what is left of the session, and is the end of it.
+func (s *Session) finish() {
 	s.lock()
 	for s.loop != writeEnded {
 		s.settled.Wait()

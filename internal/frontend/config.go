@@ -96,12 +96,13 @@ const (
 	ReasonPanic            Reason = "panic"             // a fault of ours; err has the stack
 )
 
-// A Handler takes over connections. Its methods are called from a goroutine
-// of each connection and must be safe for concurrent use.
+// A Handler takes over connections. Its methods must be safe for concurrent use.
 type Handler interface {
 	// ServeConn serves conn; it owns and closes conn. It may return before conn
 	// has ended, and should when others do the work: its goroutine's stack has
-	// grown in the handshake. done must be called once, when conn has ended: the
+	// grown in the handshake. For ProtoH2 it must not wait, neither for conn nor
+	// for others: it is called by who serves many, and conn can be polled (see
+	// package netio). For others it has a goroutine to itself. done must be called once, when conn has ended: the
 	// connection counts against the limits until then. A panic is the Handler's
 	// to recover.
 	ServeConn(conn net.Conn, info *Info, done func())

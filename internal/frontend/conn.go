@@ -9,35 +9,9 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"time"
 )
 
 var errAborted = errors.New("the frontend was told to abort")
-
-// handle takes one accepted connection as far as a protocol, and gives it to the
-// Handler, who has it counted out when it ends.
-func (f *Frontend) handle(c net.Conn, l *ListenerConfig, now time.Time, lane int) {
-	info := &Info{Listener: l.Name, Client: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr()), Accepted: now, Lane: lane}
-	if err := f.admission.enter(c, info.Client.Addr()); err != nil {
-		abortConn(c)
-		f.handler.Refused(info, ReasonLimit, err)
-		f.conns.Done()
-		return
-	}
-	client := info.Client.Addr() // info is not to live as long as the connection
-	done := func() {
-		f.admission.leave(c, client)
-		f.conns.Done()
-	}
-	served, reason, err := f.identify(c, l, info)
-	if reason != "" {
-		c.Close()
-		f.handler.Refused(info, reason, err)
-		done()
-		return
-	}
-	f.handler.ServeConn(served, info, done)
-}
 
 // identify finds out what c speaks and returns the connection to serve. A
 // panic in here, in crypto/tls say, costs this connection only.
@@ -60,7 +34,6 @@ func (f *Frontend) identify(c net.Conn, l *ListenerConfig, info *Info) (served n
 // package netio.
 func (f *Frontend) handshake(c net.Conn, cfg *tls.Config, info *Info) (net.Conn, Reason, error) {
 	info.Tried = true
-	f.admission.begin(c, f.cfg.Handshake)
 	tc := tls.Server(c, cfg)
 	if err := tc.Handshake(); err != nil {
 		return nil, handshakeReason(err), explainHandshake(c, err)

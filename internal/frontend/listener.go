@@ -17,6 +17,7 @@ import (
 type Frontend struct {
 	cfg       Config
 	listeners []net.Listener
+	acceptors []*netio.Acceptor // of each listener that has one; set by Serve
 	handler   Handler
 	admission *admission
 
@@ -114,8 +115,16 @@ func (f *Frontend) Addr(name string) net.Addr {
 func (f *Frontend) Serve(h Handler) {
 	f.handler = h
 	for i, ln := range f.listeners {
+		cfg := &f.cfg.Listeners[i]
+		accept := f.acceptFrom(ln)
+		if cfg.TLS != nil {
+			if a := netio.NewAcceptor(ln); a != nil {
+				f.acceptors = append(f.acceptors, a)
+				accept = f.acceptPolled(a)
+			}
+		}
 		f.loops.Add(1)
-		go f.acceptLoop(ln, &f.cfg.Listeners[i])
+		go f.acceptLoop(accept, cfg)
 	}
 }
 
@@ -126,6 +135,9 @@ func (f *Frontend) Close() {
 	f.close.Do(func() {
 		close(f.stop)
 		f.closeListeners()
+		for _, a := range f.acceptors {
+			a.Close()
+		}
 	})
 	f.loops.Wait()
 	f.admission.hurryUp()
@@ -157,16 +169,36 @@ func (f *Frontend) Abort() { f.admission.closeAll() }
 // included.
 func (f *Frontend) Open() int { return f.admission.open() }
 
+// An accept waits for a connection and returns what is to be done with it.
+type accept func() (begin func(l *ListenerConfig), err error)
+
+// acceptFrom accepts connections that have a goroutine each.
+func (f *Frontend) acceptFrom(ln net.Listener) accept {
+	return func() (func(*ListenerConfig), error) {
+		c, err := ln.Accept()
+		return func(l *ListenerConfig) { go f.arrive(netio.Wrap(c), l, netio.AnyLane()) }, err
+	}
+}
+
+// acceptPolled accepts connections that have none; see arrival.
+func (f *Frontend) acceptPolled(a *netio.Acceptor) accept {
+	return func() (func(*ListenerConfig), error) {
+		lane := netio.AnyLane()
+		c, err := a.Accept(netio.PollerOf(lane))
+		return func(l *ListenerConfig) { f.arrive(c, l, lane) }, err
+	}
+}
+
 // acceptLoop does nothing but accept: everything that can wait for the client
-// happens in the connection's own goroutine.
-func (f *Frontend) acceptLoop(ln net.Listener, cfg *ListenerConfig) {
+// happens elsewhere.
+func (f *Frontend) acceptLoop(next accept, cfg *ListenerConfig) {
 	defer f.loops.Done()
 	var (
 		pause backoff
 		told  time.Time // when OnAcceptError was last called
 	)
 	for {
-		c, err := ln.Accept()
+		begin, err := next()
 		if err != nil {
 			if f.stopped() {
 				return
@@ -185,8 +217,7 @@ func (f *Frontend) acceptLoop(ln net.Listener, cfg *ListenerConfig) {
 		}
 		pause.reset()
 		f.conns.Add(1)
-		lane := netio.AnyLane()
-		go f.handle(netio.WrapPolled(c, netio.PollerOf(lane)), cfg, time.Now(), lane)
+		begin(cfg)
 	}
 }
 

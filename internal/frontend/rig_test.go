@@ -35,13 +35,15 @@ type refusal struct {
 func newRecorder() *recorder { return &recorder{changed: make(chan struct{}, 10000)} }
 
 func (r *recorder) ServeConn(c net.Conn, info *Info, done func()) {
-	defer done()
 	r.mu.Lock()
 	r.served = append(r.served, info)
 	r.mu.Unlock()
 	r.changed <- struct{}{}
-	io.Copy(c, c)
-	c.Close()
+	go func() { // ServeConn must not wait
+		defer done()
+		io.Copy(c, c)
+		c.Close()
+	}()
 }
 
 func (r *recorder) Refused(info *Info, reason Reason, err error) {

@@ -24,7 +24,6 @@ var sniffBuffers = sync.Pool{New: func() any { return new([sniffSize]byte) }}
 // An HTTP/1.1 request differs in its first bytes, so it is never kept waiting.
 // The returned connection delivers what was read here first.
 func (f *Frontend) sniff(c net.Conn, info *Info) (net.Conn, Reason, error) {
-	f.admission.begin(c, f.cfg.Preface)
 	buf := sniffBuffers.Get().(*[sniffSize]byte)
 	n := 0
 	for {

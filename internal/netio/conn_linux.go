@@ -8,15 +8,16 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // A conn is a TCP connection whose Read and Write are system calls that the
-// runtime does not see. Everything else is TCPConn's: deadlines, Close and the
-// waiting are package net's own.
+// runtime does not see. Where they have to wait, and all else, is what its
+// transport does: a *net.TCPConn, or a descriptor that a Poller waits for.
 type conn struct {
-	*net.TCPConn
+	transport
+	d    *descriptor // the transport, if it is one
 	rc   syscall.RawConn
 	in   call // of the Read that runs
 	out  call // of the Write that runs
@@ -25,13 +26,20 @@ type conn struct {
 	once func(fd uintptr) bool // send, but never again
 	wait func()                // called by a Read that is about to wait; nil: nothing is
 
-	poller *Poller                    // that Poll may use; nil: none
-	polled atomic.Pointer[descriptor] // after Poll: the socket; TCPConn is closed then
-	local  net.Addr                   // ... and these are its addresses
-	remote net.Addr
-	closes sync.Mutex // held by Close and Poll
-
 	gather *[]byte // see Gather; guarded by out.mu
+}
+
+// A transport is all of a TCP connection but reading and writing.
+type transport interface {
+	Close() error
+	CloseWrite() error
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+	SetDeadline(t time.Time) error
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+	SetLinger(sec int) error
+	SyscallConn() (syscall.RawConn, error)
 }
 
 // A call is what one direction is about, and what became of it. Its lock lets
@@ -47,10 +55,7 @@ type call struct {
 // c itself where nothing can be gained: when it is not a *net.TCPConn. What is
 // returned owns c. It implements no NetConn, so whoever looks for the transport
 // finds it.
-func Wrap(c net.Conn) net.Conn { return WrapPolled(c, nil) }
-
-// WrapPolled is Wrap, and lets the connection's Poll use p.
-func WrapPolled(c net.Conn, p *Poller) net.Conn {
+func Wrap(c net.Conn) net.Conn {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return c
@@ -59,9 +64,13 @@ func WrapPolled(c net.Conn, p *Poller) net.Conn {
 	if err != nil {
 		return c
 	}
-	w := &conn{TCPConn: tcp, rc: rc, poller: p}
-	w.recv, w.send, w.once = w.tryRead, w.tryWrite, w.tryOnce // bound once: binding allocates
-	return w
+	return newConn(tcp, rc)
+}
+
+func newConn(t transport, rc syscall.RawConn) *conn {
+	c := &conn{transport: t, rc: rc}
+	c.recv, c.send, c.once = c.tryRead, c.tryWrite, c.tryOnce // bound once: binding allocates
+	return c
 }
 
 // OnWait has f called by every Read that finds nothing to read, in its goroutine
@@ -115,7 +124,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		*c.gather = append(*c.gather, p...)
 		return len(p), nil
 	}
-	if c.polled.Load() == nil {
+	if c.d == nil || c.d.blocks {
 		return c.write(p)
 	}
 	n, err := c.writeOnce(p)
@@ -149,14 +158,13 @@ func (c *conn) writeBy(send func(fd uintptr) bool, p []byte) (int, error) {
 func (c *conn) tryRead(fd uintptr) bool {
 	in := &c.in
 	in.n, in.err = Recv(fd, in.p, 0)
-	d := c.polled.Load()
 	if in.err != syscall.EAGAIN {
-		if d != nil {
-			d.more(in.n == len(in.p) || in.err != nil)
+		if c.d != nil {
+			c.d.more(in.n == len(in.p) || in.err != nil)
 		}
 		return true
 	}
-	if d == nil && c.wait != nil {
+	if c.d == nil && c.wait != nil {
 		c.wait()
 	}
 	return false

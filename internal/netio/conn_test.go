@@ -115,15 +115,26 @@ func TestWritesAreNotInterleaved(t *testing.T) {
 
 func TestAWriteThatTimesOutTellsHowMuchItWrote(t *testing.T) {
 	w, r := pair(t)
-	w.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-	n, err := w.Write(make([]byte, 64<<20))
-	if !errors.Is(err, os.ErrDeadlineExceeded) || n == 0 {
-		t.Fatalf("Write: %d, %v", n, err)
+	type written struct {
+		n   int
+		err error
+	}
+	done := make(chan written)
+	go func() {
+		n, err := w.Write(make([]byte, 64<<20))
+		done <- written{n, err}
+	}()
+	if _, err := io.ReadFull(r, make([]byte, 1)); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	w.SetWriteDeadline(longAgo)
+	wrote := <-done
+	if !errors.Is(wrote.err, os.ErrDeadlineExceeded) {
+		t.Fatalf("Write: %+v", wrote)
 	}
 	w.Close()
-	got, err := io.Copy(io.Discard, r)
-	if got != int64(n) || err != nil {
-		t.Errorf("%d bytes arrived of %d that were written, %v", got, n, err)
+	if got, err := io.Copy(io.Discard, r); got+1 != int64(wrote.n) || err != nil {
+		t.Errorf("%d bytes arrived of %d that were written, %v", got+1, wrote.n, err)
 	}
 }
 
@@ -237,7 +248,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		b.Run(kind, func(b *testing.B) {
 			c, peer := pair(b)
 			if kind == "net" {
-				c = c.(*conn).TCPConn
+				c = c.(*conn).transport.(*net.TCPConn)
 			}
 			p := make([]byte, 16<<10)
 			b.ReportAllocs()

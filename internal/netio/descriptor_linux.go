@@ -3,6 +3,7 @@
 package netio
 
 import (
+	"errors"
 	"net"
 	"os"
 	"sync"
@@ -11,26 +12,44 @@ import (
 	"time"
 )
 
-// A descriptor is a socket that a Poller waits for, in place of the TCPConn of a
-// conn. It implements syscall.RawConn, but Read never waits: it is ErrWouldBlock
-// then, and news are told to whoever asked for them.
+// A descriptor is a socket that a Poller waits for: the transport of a conn, and
+// its syscall.RawConn. What a Read does where it would wait is to be chosen:
+//
+//	blocking   it waits, as any connection's. This is what a new one does.
+//	suspended  it calls pause, and then tries again; see conn.Suspend.
+//	polled     it is ErrWouldBlock; see conn.Poll.
+//
+// The mode belongs to who reads, and changes only while nobody reads or writes.
 type descriptor struct {
-	fd     int
-	poller *Poller
-	news   func(later interface{ Later(f interface{ Flush() }) })
+	fd            int
+	poller        *Poller
+	local, remote net.Addr
+
+	blocks bool                 // blocking
+	pause  func()               // suspended
+	news   atomic.Pointer[News] // who is to be told; nil: nobody yet, or any more
 
 	uses  atomic.Int64 // calls that use fd, and closing; who makes it just that closes fd
 	fresh atomic.Bool  // something may have arrived since the last receive
 	ended atomic.Bool  // nothing comes behind that
 
-	full   atomic.Bool   // a Write waits for room
-	room   chan struct{} // holds one, from who cleared full
-	readBy atomic.Int64  // Unix nanoseconds; 0: no deadline
-	sendBy atomic.Int64
+	arrived chan struct{} // blocking: holds one, from who has news
+	full    atomic.Bool   // a Write waits for room
+	room    chan struct{} // holds one, from who cleared full
+	readBy  atomic.Int64  // Unix nanoseconds; 0: no deadline
+	sendBy  atomic.Int64
 
-	mu    sync.Mutex  // guards timer
+	mu    sync.Mutex  // guards what follows
+	added bool        // to the Poller
 	timer *time.Timer // of readBy; nil: none was needed yet
 }
+
+// News is called when another Read may be worth while: something has arrived, the
+// read deadline has passed, or somebody has closed the connection. It may be
+// called for nothing. It is called with no lock held, by the Poller's goroutine,
+// with a later that is for the time of the call (see Round), or by another
+// goroutine, with nil; it must not block.
+type News = func(later interface{ Later(f interface{ Flush() }) })
 
 // closing is added to uses once; no use begins after that.
 const closing = 1 << 40
@@ -49,18 +68,31 @@ func (wouldBlock) WouldBlock() {}
 // ErrWouldBlock is what Read says where it would wait, after Poll.
 var ErrWouldBlock net.Error = wouldBlock{}
 
-// newDescriptor returns another descriptor of c's socket. The caller adds it to
-// p, or closes fd.
-func newDescriptor(c *net.TCPConn, p *Poller, news func(interface {
-	Later(f interface{ Flush() })
-})) (*descriptor, error) {
-	fd, err := Duplicate(c)
-	if err != nil {
-		return nil, err
-	}
-	d := &descriptor{fd: fd, poller: p, news: news, room: make(chan struct{}, 1)}
+// newDescriptor returns a blocking one of a socket that does not block. It owns fd.
+func newDescriptor(fd int, p *Poller, local, remote net.Addr) *descriptor {
+	d := &descriptor{fd: fd, poller: p, local: local, remote: remote, blocks: true, room: make(chan struct{}, 1)}
 	d.fresh.Store(true)
-	return d, nil
+	return d
+}
+
+// attach has the Poller wait for it, if it does not yet. False: it is closed, or
+// that cannot be.
+func (d *descriptor) attach() bool {
+	if !d.use() {
+		return false
+	}
+	defer d.done()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.added = d.added || d.poller.Add(d.fd, d) == nil
+	return d.added
+}
+
+// tell has news called.
+func (d *descriptor) tell(later interface{ Later(f interface{ Flush() }) }) {
+	if news := d.news.Load(); news != nil {
+		(*news)(later)
+	}
 }
 
 // Duplicate returns another file descriptor of c's socket, whose owner is the
@@ -70,6 +102,10 @@ func Duplicate(c *net.TCPConn) (fd int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	return duplicate(rc)
+}
+
+func duplicate(rc syscall.RawConn) (fd int, err error) {
 	var errno syscall.Errno
 	err = rc.Control(func(was uintptr) {
 		var r uintptr
@@ -94,7 +130,7 @@ func (d *descriptor) Ready(what Readiness, later *Round) {
 		d.ended.Store(true)
 	}
 	d.fresh.Store(true)
-	d.news(later)
+	d.tell(later)
 }
 
 // use keeps fd from being closed until done is called. False: it is closed.
@@ -117,12 +153,14 @@ func (d *descriptor) done() {
 }
 
 func (d *descriptor) destroy() {
-	d.poller.Remove(d.fd, false)
-	syscall.Close(d.fd)
+	if d.added { // nobody attaches any more
+		d.poller.Remove(d.fd, false)
+	}
+	closeFD(d.fd)
 }
 
-// close closes fd when nobody uses it any more, and has everybody see that.
-func (d *descriptor) close() error {
+// Close closes fd when nobody uses it any more, and has everybody see that.
+func (d *descriptor) Close() error {
 	for {
 		n := d.uses.Load()
 		if n >= closing {
@@ -134,7 +172,9 @@ func (d *descriptor) close() error {
 				d.destroy()
 			}
 			d.roomy()
-			go d.news(nil) // whoever reads is to find out
+			if d.news.Load() != nil {
+				go d.tell(nil) // whoever reads is to find out
+			}
 			return nil
 		}
 	}
@@ -150,24 +190,59 @@ func (d *descriptor) Control(f func(fd uintptr)) error {
 	return nil
 }
 
-// Read calls f if something may have arrived. It is ErrWouldBlock where f, or who
-// would call it, would have to wait.
+// Read calls f if something may have arrived, until that is true, and waits in
+// between as the mode says.
 func (d *descriptor) Read(f func(fd uintptr) bool) error {
 	if !d.use() {
 		return net.ErrClosed
 	}
 	defer d.done()
-	if by := d.readBy.Load(); by != 0 && time.Now().UnixNano() >= by {
-		return os.ErrDeadlineExceeded
+	for {
+		if by := d.readBy.Load(); by != 0 && time.Now().UnixNano() >= by {
+			return os.ErrDeadlineExceeded
+		}
+		if d.fresh.Load() {
+			d.fresh.Store(false) // what arrives from now on is told
+			if f(uintptr(d.fd)) {
+				return nil
+			}
+			continue // the deadline may have passed, if f has taken long
+		}
+		switch {
+		case d.pause != nil:
+			d.pause()
+		case !d.blocks:
+			return ErrWouldBlock
+		case !d.await() && d.uses.Load() < closing:
+			return errNoPoller
+		}
+		if d.uses.Load() >= closing {
+			return net.ErrClosed
+		}
 	}
-	if !d.fresh.Load() {
-		return ErrWouldBlock
+}
+
+var errNoPoller = errors.New("netio: the connection cannot be waited for")
+
+// await waits for news.
+func (d *descriptor) await() bool {
+	if d.arrived == nil {
+		d.arrived = make(chan struct{}, 1)
+		arrived := d.arrived
+		var news News = func(interface{ Later(f interface{ Flush() }) }) {
+			select {
+			case arrived <- struct{}{}:
+			default: // he will look anyway
+			}
+		}
+		d.news.Store(&news)
+		if !d.attach() {
+			return false
+		}
+		return true // from here on there is news; what came before is looked for once more
 	}
-	d.fresh.Store(false) // what arrives from now on is told
-	if !f(uintptr(d.fd)) {
-		return ErrWouldBlock
-	}
-	return nil
+	<-d.arrived
+	return true
 }
 
 // more says whether the receive that f of Read made has left anything. What is
@@ -184,6 +259,9 @@ func (d *descriptor) Write(f func(fd uintptr) bool) error {
 		return net.ErrClosed
 	}
 	defer d.done()
+	if by := d.sendBy.Load(); by != 0 && time.Now().UnixNano() >= by {
+		return os.ErrDeadlineExceeded
+	}
 	for !f(uintptr(d.fd)) {
 		if err := d.awaitRoom(); err != nil {
 			return err
@@ -196,8 +274,12 @@ func (d *descriptor) Write(f func(fd uintptr) bool) error {
 // deadline has passed, or somebody closes.
 func (d *descriptor) awaitRoom() error {
 	d.full.Store(true)
-	if !d.use() {
+	switch {
+	case !d.use():
 		return net.ErrClosed
+	case !d.attach():
+		d.done()
+		return errNoPoller
 	}
 	d.poller.Again(d.fd)
 	d.done()
@@ -231,18 +313,47 @@ func (d *descriptor) roomy() {
 	}
 }
 
-func (d *descriptor) setSendBy(t time.Time) {
-	d.sendBy.Store(nanos(t))
-	d.roomy()
+// What is net.Conn's, and TCPConn's, is so here.
+
+func (d *descriptor) LocalAddr() net.Addr  { return d.local }
+func (d *descriptor) RemoteAddr() net.Addr { return d.remote }
+
+func (d *descriptor) SyscallConn() (syscall.RawConn, error) { return d, nil }
+
+func (d *descriptor) CloseWrite() error {
+	return d.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_WR) })
 }
 
-// setReadBy sets the read deadline. That it passes is news.
-func (d *descriptor) setReadBy(t time.Time) {
-	by := nanos(t)
-	if d.readBy.Swap(by) == by && by == 0 {
-		return
+func (d *descriptor) SetLinger(sec int) (err error) {
+	l := syscall.Linger{Linger: int32(sec)}
+	if sec >= 0 {
+		l.Onoff = 1
 	}
-	d.setTimer(by)
+	if e := d.Control(func(fd uintptr) {
+		err = os.NewSyscallError("setsockopt", syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &l))
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+func (d *descriptor) SetDeadline(t time.Time) error {
+	return errors.Join(d.SetReadDeadline(t), d.SetWriteDeadline(t))
+}
+
+func (d *descriptor) SetWriteDeadline(t time.Time) error {
+	d.sendBy.Store(nanos(t))
+	d.roomy()
+	return nil
+}
+
+// SetReadDeadline sets the read deadline. That it passes is news.
+func (d *descriptor) SetReadDeadline(t time.Time) error {
+	by := nanos(t)
+	if d.readBy.Swap(by) != by || by != 0 {
+		d.setTimer(by)
+	}
+	return nil
 }
 
 func (d *descriptor) setTimer(by int64) {
@@ -251,7 +362,7 @@ func (d *descriptor) setTimer(by int64) {
 	switch {
 	case by != 0 && d.uses.Load() >= closing:
 	case by != 0 && d.timer == nil:
-		d.timer = time.AfterFunc(time.Until(time.Unix(0, by)), func() { d.news(nil) })
+		d.timer = time.AfterFunc(time.Until(time.Unix(0, by)), func() { d.tell(nil) })
 	case by != 0:
 		d.timer.Reset(time.Until(time.Unix(0, by)))
 	case d.timer != nil:

@@ -42,8 +42,8 @@ func (c *conn) TryGather() bool {
 // Flush writes what was kept since Gather. It returns how much that was, and how
 // much of it was written: all, if err is nil.
 func (c *conn) Flush() (kept, written int, err error) {
-	if d := c.polled.Load(); d != nil {
-		return c.flushPolled(d)
+	if c.d != nil {
+		return c.flushPolled()
 	}
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -55,16 +55,16 @@ func (c *conn) Flush() (kept, written int, err error) {
 	return kept, written, err
 }
 
-// flushPolled is Flush after Poll. It does not hold out.mu while it waits: what
+// flushPolled is Flush to a descriptor. It does not hold out.mu while it waits: what
 // TLS writes meanwhile is kept behind what is there.
-func (c *conn) flushPolled(d *descriptor) (kept, written int, err error) {
+func (c *conn) flushPolled() (kept, written int, err error) {
 	for {
 		all, n, over, err := c.flushSome()
 		written += n
 		if over || err != nil {
 			return written - n + all, written, err
 		}
-		if err = d.awaitRoom(); err != nil {
+		if err = c.d.awaitRoom(); err != nil {
 			err = c.opError("write", err)
 			c.out.mu.Lock()
 			kept = written + len(*c.gather)

@@ -4,135 +4,76 @@ package netio
 
 import (
 	"net"
-	"os"
 	"syscall"
 	"time"
 )
 
-// Poll has a Poller wait for the connection from now on. Read does not wait any
-// more: it is ErrWouldBlock where it would, and news is called when another Read
-// may be worth while: something has arrived, the read deadline has passed, or
-// somebody has closed the connection. It may be called for nothing. It is called
-// with no lock held, by the Poller's goroutine, with a later that is for the time
-// of the call (see Round), or by another goroutine, with nil; it must not block.
-// All else is as before, Write waits too.
-//
-// Poll is false, and has done nothing, where there is no Poller. It must not be
-// called while the connection is read or written; it may while it is closed.
-func (c *conn) Poll(news func(later interface{ Later(f interface{ Flush() }) })) bool {
-	c.closes.Lock()
-	defer c.closes.Unlock()
-	if c.poller == nil || c.polled.Load() != nil {
-		return false
+// WrapPolled is Wrap, of a connection that p waits for, as Accept returns them. It
+// takes c's file descriptor from package net. A nil p, or none on this system: it
+// is Wrap.
+func WrapPolled(c net.Conn, p *Poller) net.Conn {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok || p == nil {
+		return Wrap(c)
 	}
-	d, err := newDescriptor(c.TCPConn, c.poller, news)
+	fd, err := Duplicate(tcp)
 	if err != nil {
+		return Wrap(c)
+	}
+	w := newPolled(fd, p, tcp.LocalAddr(), tcp.RemoteAddr())
+	tcp.Close() // the file descriptor, not the connection
+	return w
+}
+
+func newPolled(fd int, p *Poller, local, remote net.Addr) *conn {
+	d := newDescriptor(fd, p, local, remote)
+	c := newConn(d, d)
+	c.d = d
+	return c
+}
+
+// Poll has news told whenever another Read may be worth while, and has Read return
+// ErrWouldBlock where it would wait. Write does not wait either: it fails where
+// the socket is full, but between Gather and Flush. All else is as before.
+//
+// Poll is false, and has done nothing, where no Poller waits for the connection.
+// It must not be called while the connection is read or written; it may while it is
+// closed. What has arrived before is not told. Nil news: nobody reads any more.
+func (c *conn) Poll(news News) bool { return c.tellInstead(news, nil) }
+
+// Suspend is Poll, but where Read would wait it calls pause and tries again: pause
+// is to return when there was news. It is for a coroutine (iter.Pull), which can
+// be left in the middle of what knows nothing of news.
+func (c *conn) Suspend(news News, pause func()) bool { return c.tellInstead(news, pause) }
+
+func (c *conn) tellInstead(news News, pause func()) bool {
+	d := c.d
+	if d == nil {
 		return false
 	}
-	// All is in its place before the first news.
-	was := c.rc
-	c.local, c.remote = c.TCPConn.LocalAddr(), c.TCPConn.RemoteAddr()
-	c.rc = d
-	c.polled.Store(d)
-	if err := c.poller.Add(d.fd, d); err != nil {
-		c.polled.Store(nil)
-		c.rc = was
-		syscall.Close(d.fd)
-		return false
+	if news == nil {
+		d.news.Store(nil)
+		return true
 	}
-	c.TCPConn.Close() // the file descriptor, not the connection
-	return true
+	d.blocks, d.pause = false, pause
+	d.news.Store(&news)
+	if d.attach() {
+		if by := d.readBy.Load(); by != 0 && time.Now().UnixNano() >= by {
+			go d.tell(nil) // it has passed before there was anybody to tell
+		}
+		return true
+	}
+	c.Block()
+	return false
 }
 
-// What TCPConn does while no Poller waits.
-
-// Close is net.Conn's.
-func (c *conn) Close() error {
-	c.closes.Lock()
-	d := c.polled.Load()
-	if d == nil {
-		defer c.closes.Unlock()
-		return c.TCPConn.Close()
+// Block has Read and Write wait, as they do at first.
+func (c *conn) Block() {
+	if d := c.d; d != nil {
+		d.news.Store(nil)
+		d.blocks, d.pause, d.arrived = true, nil, nil
 	}
-	c.closes.Unlock()
-	return d.close()
 }
 
-// CloseWrite is TCPConn's.
-func (c *conn) CloseWrite() error {
-	d := c.polled.Load()
-	if d == nil {
-		return c.TCPConn.CloseWrite()
-	}
-	return d.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_WR) })
-}
-
-// SetLinger is TCPConn's.
-func (c *conn) SetLinger(sec int) (err error) {
-	d := c.polled.Load()
-	if d == nil {
-		return c.TCPConn.SetLinger(sec)
-	}
-	l := syscall.Linger{Linger: int32(sec)}
-	if sec >= 0 {
-		l.Onoff = 1
-	}
-	if e := d.Control(func(fd uintptr) {
-		err = os.NewSyscallError("setsockopt", syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &l))
-	}); e != nil {
-		return e
-	}
-	return err
-}
-
-// LocalAddr is net.Conn's.
-func (c *conn) LocalAddr() net.Addr {
-	if c.polled.Load() != nil {
-		return c.local
-	}
-	return c.TCPConn.LocalAddr()
-}
-
-// RemoteAddr is net.Conn's.
-func (c *conn) RemoteAddr() net.Addr {
-	if c.polled.Load() != nil {
-		return c.remote
-	}
-	return c.TCPConn.RemoteAddr()
-}
-
-// SetDeadline is net.Conn's.
-func (c *conn) SetDeadline(t time.Time) error {
-	if d := c.polled.Load(); d != nil {
-		d.setReadBy(t)
-		d.setSendBy(t)
-		return nil
-	}
-	return c.TCPConn.SetDeadline(t)
-}
-
-// SetReadDeadline is net.Conn's.
-func (c *conn) SetReadDeadline(t time.Time) error {
-	if d := c.polled.Load(); d != nil {
-		d.setReadBy(t)
-		return nil
-	}
-	return c.TCPConn.SetReadDeadline(t)
-}
-
-// SetWriteDeadline is net.Conn's.
-func (c *conn) SetWriteDeadline(t time.Time) error {
-	if d := c.polled.Load(); d != nil {
-		d.setSendBy(t)
-		return nil
-	}
-	return c.TCPConn.SetWriteDeadline(t)
-}
-
-// SyscallConn is TCPConn's. Its Read does not wait after Poll.
-func (c *conn) SyscallConn() (syscall.RawConn, error) {
-	if d := c.polled.Load(); d != nil {
-		return d, nil
-	}
-	return c.TCPConn.SyscallConn()
-}
+// closeFD closes a socket. Nothing lingers, so that does not wait.
+func closeFD(fd int) { syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0) }

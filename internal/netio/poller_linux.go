@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -23,7 +24,7 @@ const CanPoll = true
 //
 // It is an epoll instance, which is itself polled by the runtime: so the
 // goroutine holds no thread while it waits. Both goroutine and instance exist
-// only while there are sockets.
+// only while there are sockets, and a moment longer.
 //
 // The zero Poller is ready. It is safe for concurrent use.
 type Poller struct {
@@ -33,7 +34,7 @@ type Poller struct {
 
 // pollers are those of the process, as many as can run at once: clients and
 // origins share them, so that a round has more to do at once. Their goroutines
-// exist while there are sockets.
+// exist as long as an instance does.
 var (
 	pollers = make([]Poller, runtime.GOMAXPROCS(0))
 	polls   atomic.Uint32 // calls of AnyLane
@@ -76,6 +77,8 @@ type instance struct {
 	// Guarded by the Poller's lock.
 	handlers []Handler // by file descriptor
 	count    int       // of those that are not nil
+	unused   time.Time // when count became 0
+	alarmed  bool      // file's deadline is set
 
 	// Of the goroutine.
 	events [64]syscall.EpollEvent
@@ -118,10 +121,7 @@ func (p *Poller) Remove(fd int, forget bool) {
 		syscall.EpollCtl(in.fd, syscall.EPOLL_CTL_DEL, fd, nil)
 	}
 	in.handlers[fd] = nil
-	if in.count--; in.count == 0 {
-		p.instance = nil
-		in.file.SetReadDeadline(longAgo) // Close waits for those who use it: run closes
-	}
+	in.lose()
 }
 
 // Again has the Handler of fd told once more of what holds already, and from now
@@ -167,20 +167,56 @@ func (in *instance) add(fd int, h Handler) error {
 		return nil
 	}
 	in.handlers[fd] = nil
-	if in.count--; in.count == 0 {
-		in.p.instance = nil
-		in.file.SetReadDeadline(longAgo)
-	}
+	in.lose()
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// run is the goroutine. It ends when the last socket was removed.
-func (in *instance) run() {
-	err := in.rc.Read(in.turn)
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		panic("netio: waiting for an epoll instance: " + err.Error())
+// outlast is how long an instance is kept without sockets: to make one takes as
+// long as a request, and where connections come one by one each would have its
+// own.
+const outlast = 25 * time.Millisecond
+
+// lose counts a socket out. With the lock held.
+func (in *instance) lose() {
+	if in.count--; in.count > 0 {
+		return
 	}
-	in.file.Close()
+	in.unused = time.Now()
+	if !in.alarmed {
+		in.alarmed = true
+		in.file.SetReadDeadline(in.unused.Add(outlast))
+	}
+}
+
+// run is the goroutine. It ends when there were no sockets for a while.
+func (in *instance) run() {
+	for {
+		err := in.rc.Read(in.turn)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			panic("netio: waiting for an epoll instance: " + err.Error())
+		}
+		if in.over() {
+			in.file.Close()
+			return
+		}
+	}
+}
+
+// over decides, when the deadline has passed, whether the instance has come to
+// its end; if not, it is to be asked again.
+func (in *instance) over() bool {
+	in.p.mu.Lock()
+	defer in.p.mu.Unlock()
+	if in.alarmed = in.count == 0; !in.alarmed {
+		in.file.SetReadDeadline(noDeadline)
+		return false
+	}
+	if time.Since(in.unused) < outlast {
+		in.file.SetReadDeadline(in.unused.Add(outlast))
+		return false
+	}
+	in.p.instance = nil
+	return true
 }
 
 // turn tells everybody of what has happened until nothing has, and returns false

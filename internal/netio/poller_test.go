@@ -119,7 +119,7 @@ func TestAfterRemoveNothingIsTold(t *testing.T) {
 	syscall.Close(other)
 }
 
-// Goroutine and file descriptor exist while there are sockets only.
+// Goroutine and file descriptor go when there are no sockets.
 func TestAPollerWithoutSocketsIsNothing(t *testing.T) {
 	var p Poller
 	before, files := runtime.NumGoroutine(), len(openFiles(t))
@@ -174,9 +174,49 @@ func TestWhatIsNoSocketIsRefused(t *testing.T) {
 	if err := p.Add(int(f.Fd()), newTold()); err == nil {
 		t.Error("a file can be polled")
 	}
-	if p.instance != nil {
-		t.Error("something is left of it")
+	p.wantGone(t)
+}
+
+// wantGone waits until there is nothing left of p.
+func (p *Poller) wantGone(t *testing.T) {
+	t.Helper()
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		p.mu.Lock()
+		in := p.instance
+		p.mu.Unlock()
+		if in == nil {
+			return
+		}
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("there is something left of it")
+		}
 	}
+}
+
+// An instance outlasts its last socket by a moment, and serves who comes then; one
+// that is unused goes.
+func TestAnInstanceOutlastsItsSockets(t *testing.T) {
+	var p Poller
+	const rounds = 100
+	began, made := time.Now(), make(map[*instance]bool)
+	for range rounds {
+		fd, peer := socketPair(t)
+		h := newTold()
+		if err := p.Add(fd, h); err != nil {
+			t.Fatal(err)
+		}
+		p.mu.Lock()
+		made[p.instance] = true
+		p.mu.Unlock()
+		io.WriteString(peer, "x")
+		h.wants(t, Readable)
+		p.Remove(fd, false)
+		syscall.Close(fd)
+	}
+	if len(made) == rounds && time.Since(began) < rounds*outlast {
+		t.Error("each socket had an instance of its own")
+	}
+	p.wantGone(t)
 }
 
 type flusher func()

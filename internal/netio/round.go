@@ -23,7 +23,4 @@ func (r *Round) End() {
 	r.flushers = r.flushers[:0]
 }
 
-var (
-	noDeadline time.Time
-	longAgo    = time.Unix(1, 0)
-)
+var noDeadline time.Time
