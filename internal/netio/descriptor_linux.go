@@ -44,13 +44,6 @@ type descriptor struct {
 	timer *time.Timer // of readBy; nil: none was needed yet
 }
 
-// News is called when another Read may be worth while: something has arrived, the
-// read deadline has passed, or somebody has closed the connection. It may be
-// called for nothing. It is called with no lock held, by the Poller's goroutine,
-// with a later that is for the time of the call (see Round), or by another
-// goroutine, with nil; it must not block.
-type News = func(later interface{ Later(f interface{ Flush() }) })
-
 // closing is added to uses once; no use begins after that.
 const closing = 1 << 40
 

@@ -2,6 +2,13 @@ package netio
 
 import "sync/atomic"
 
+// News is called when another Read may be worth while: something has arrived, the
+// read deadline has passed, or somebody has closed the connection. It may be
+// called for nothing. It is called with no lock held, by the Poller's goroutine,
+// with a later that is for the time of the call (see Round), or by another
+// goroutine, with nil; it must not block.
+type News = func(later interface{ Later(f interface{ Flush() }) })
+
 // Turns have something done whenever there is news for it, by whoever has the
 // news, one at a time. The zero Turns are ready.
 type Turns struct{ state atomic.Uint32 }
