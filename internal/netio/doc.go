@@ -12,5 +12,6 @@
 // Wrap gives a connection that does so, and is otherwise the *net.TCPConn that
 // it wraps. On systems other than Linux it changes nothing.
 //
-// A Poller waits for many sockets in one goroutine. It exists on Linux only.
+// A Poller waits for many sockets in one goroutine, and an Acceptor accepts
+// connections that it waits for from the beginning. Both exist on Linux only.
 package netio
