@@ -37,15 +37,17 @@ type suspendable interface {
 }
 
 // arrive takes care of an accepted connection. It waits for the client where that
-// cannot be suspended.
+// cannot be suspended, and only then.
 func (f *Frontend) arrive(c net.Conn, l *ListenerConfig, lane int) {
 	a := &arrival{f: f, l: l, c: c, info: &Info{
 		Listener: l.Name, Client: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr()), Accepted: time.Now(), Lane: lane,
 	}}
 	if err := f.admission.enter(c, a.info.Client.Addr()); err != nil {
 		abortConn(c)
-		f.handler.Refused(a.info, ReasonLimit, err)
-		f.conns.Done()
+		go func() { // the books may have to wait, and who accepts must not
+			f.handler.Refused(a.info, ReasonLimit, err)
+			f.conns.Done()
+		}()
 		return
 	}
 	limit := f.cfg.Preface

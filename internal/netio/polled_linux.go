@@ -43,7 +43,8 @@ func (c *conn) Poll(news News) bool { return c.tellInstead(news, nil) }
 
 // Suspend is Poll, but where Read would wait it calls pause and tries again: pause
 // is to return when there was news. It is for a coroutine (iter.Pull), which can
-// be left in the middle of what knows nothing of news.
+// be left in the middle of what knows nothing of news. A Write fails, as with Poll,
+// when the socket is full: what is to be written must be little, as a handshake is.
 func (c *conn) Suspend(news News, pause func()) bool { return c.tellInstead(news, pause) }
 
 func (c *conn) tellInstead(news News, pause func()) bool {
