@@ -15,7 +15,7 @@ type txnContext struct {
 	done  chan struct{}
 	err   error
 	used  bool // somebody may still look at it
-	waits *Txn // told when somebody is about to wait; may be nil
+	waits *Txn // whose connectWatch is to be armed by who is about to wait; may be nil
 	lane  int  // of the transaction's session; see origin.Endpoint.Get
 }
 
@@ -25,9 +25,12 @@ func (c *txnContext) Lane() int { return c.lane }
 func (c *txnContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (c *txnContext) Value(any) any               { return nil }
 
-// Done is asked for by those that are about to wait.
+// Done is asked for by those that are about to wait, and by a goroutine that
+// package context begins for each connect and that may come late: when another
+// connect is under way, or the transaction is over.
 func (c *txnContext) Done() <-chan struct{} {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.done == nil {
 		c.used = true
 		c.done = make(chan struct{})
@@ -35,13 +38,11 @@ func (c *txnContext) Done() <-chan struct{} {
 			close(c.done)
 		}
 	}
-	done, t := c.done, c.waits
-	c.waits = nil
-	c.mu.Unlock()
-	if t != nil {
-		t.connectWaits()
+	if c.waits != nil {
+		c.waits.armed.arm(c.waits)
+		c.waits = nil
 	}
-	return done
+	return c.done
 }
 
 func (c *txnContext) Err() error {

@@ -72,7 +72,7 @@ type Txn struct {
 	ownHooks   Hooks
 	tried      []*origin.Endpoint
 	watchDone  chan struct{}
-	armed      connectWatch
+	armed      connectWatch // guarded by ctx.mu
 }
 
 // A passage is what a transaction is in the midst of: forgotten in one go.

@@ -50,25 +50,28 @@ func (t *Txn) stopWatch() {
 
 // A connectWatch begins watching while a connection to the origin is waited
 // for. Whoever waits asks the context for its channel first, which is what arms
-// the timer: a kept-alive connection costs none.
+// the timer: a kept-alive connection costs none. That is on any goroutine, so the
+// context's lock guards it; what the timer does is joined by disarmConnectWatch.
 type connectWatch struct {
 	timer *time.Timer
 	begun chan struct{}
 }
 
-func (t *Txn) armConnectWatch() {
-	if t.canWatch() {
-		t.ctx.waits = t
-	}
+func (w *connectWatch) arm(t *Txn) {
+	begun := make(chan struct{})
+	w.begun = begun
+	w.timer = time.AfterFunc(watchAfter, func() {
+		t.startWatch()
+		close(begun)
+	})
 }
 
-// connectWaits is called by the context, on the transaction's goroutine.
-func (t *Txn) connectWaits() {
-	t.armed.begun = make(chan struct{})
-	t.armed.timer = time.AfterFunc(watchAfter, func() {
-		t.startWatch()
-		close(t.armed.begun)
-	})
+func (t *Txn) armConnectWatch() {
+	if t.canWatch() {
+		t.ctx.mu.Lock()
+		t.ctx.waits = t
+		t.ctx.mu.Unlock()
+	}
 }
 
 // disarmConnectWatch stops the timer, or takes over the watch that it began.
@@ -77,10 +80,10 @@ func (t *Txn) disarmConnectWatch() {
 		return
 	}
 	t.ctx.mu.Lock()
-	t.ctx.waits = nil
+	w := t.armed
+	t.armed, t.ctx.waits = connectWatch{}, nil
 	t.ctx.mu.Unlock()
-	if t.armed.timer != nil && !t.armed.timer.Stop() {
-		<-t.armed.begun
+	if w.timer != nil && !w.timer.Stop() {
+		<-w.begun
 	}
-	t.armed = connectWatch{}
 }
