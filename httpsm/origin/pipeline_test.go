@@ -99,6 +99,20 @@ func (a *asking) Resume(later Later) {
 	}
 }
 
+// read waits for the whole response in Fill.
+func (a *asking) read() error {
+	for {
+		if err := a.x.Fill(); err != nil {
+			return err
+		}
+		if n, body, ok := takeResponse(a.x.Buffered()); ok {
+			a.body = body
+			a.x.Discard(n)
+			return nil
+		}
+	}
+}
+
 func (a *asking) end(err error) {
 	a.err = err
 	if errors.Is(err, ErrBehind) || errors.Is(err, ErrAborted) {
@@ -1177,6 +1191,7 @@ func TestConnectionsAreSharedOverTLS(t *testing.T) {
 		}
 		eachTransport(t, serve, func(t *testing.T, e *Endpoint) {
 			e.shared = newPipelines(e, 8)
+			e.shared.ticking.Store(true) // it does not tick: how slow the origin is here says nothing
 			e.KeptAlive()
 			e.Share()
 			eventually(t, func() bool { return e.Stats().Pipelines == 1 })
@@ -1220,7 +1235,8 @@ func eventually(t *testing.T, is func() bool) {
 }
 
 // Real sockets, several processors: every request gets its own answer, whoever
-// waits in which way, and whoever leaves.
+// waits in which way, and whoever leaves. On a slow machine a connection may take
+// no more for a while, and a request be given up behind others.
 func TestManyShareConnectionsOverSockets(t *testing.T) {
 	o := testkit.ListenOrigin(t, echo)
 	g := groupOf(t, o, func(c *Config) { c.Pipeline = 16 })
@@ -1228,17 +1244,13 @@ func TestManyShareConnectionsOverSockets(t *testing.T) {
 	e.KeptAlive()
 	const workers = 40
 	var wg sync.WaitGroup
-	var answered, alone, aborted atomic.Int64
+	var answered, behind, aborted atomic.Int64
 	for w := range workers {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(w), 7))
 			for i := range 300 {
-				x := e.Share()
-				if x == nil {
-					alone.Add(1)
-					time.Sleep(100 * time.Microsecond) // one more connection is being made
-					continue
-				}
+				var x Shared
+				eventually(t, func() bool { x = e.Share(); return x != nil })
 				a := &asking{x: x, path: fmt.Sprintf("/%d/%d", w, i), ended: make(chan struct{})}
 				a.write(t)
 				switch {
@@ -1248,17 +1260,7 @@ func TestManyShareConnectionsOverSockets(t *testing.T) {
 				case i%2 == 0:
 					x.Await(a)
 				default:
-					for n := 0; n == 0; {
-						if err := x.Fill(); err != nil {
-							t.Error(err)
-							break
-						}
-						var ok bool
-						if n, a.body, ok = takeResponse(x.Buffered()); ok {
-							x.Discard(n)
-						}
-					}
-					a.end(nil)
+					a.end(a.read())
 				}
 				if !a.wantEnd(t) {
 					return
@@ -1266,6 +1268,8 @@ func TestManyShareConnectionsOverSockets(t *testing.T) {
 				switch {
 				case errors.Is(a.err, ErrAborted):
 					aborted.Add(1)
+				case errors.Is(a.err, ErrBehind):
+					behind.Add(1)
 				case a.err != nil || a.body != a.path:
 					t.Errorf("%s was answered %q, %v", a.path, a.body, a.err)
 				default:
@@ -1275,8 +1279,9 @@ func TestManyShareConnectionsOverSockets(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	t.Logf("%d answered, %d aborted, %d given up behind others", answered.Load(), aborted.Load(), behind.Load())
 	if answered.Load() < workers*100 {
-		t.Errorf("answered %d, alone %d, aborted %d", answered.Load(), alone.Load(), aborted.Load())
+		t.Error("too few to show anything")
 	}
 	eventually(t, func() bool { s := e.Stats(); return s.PipelineInFlight == 0 && s.InFlight == 0 }) // discards may take a moment
 }

@@ -725,7 +725,8 @@ func TestThePoolEndsConnectionsWithPollers(t *testing.T) {
 					c.MaxIdle = 1
 				}
 			})
-			x, peer := l.kept()
+			x, peer := l.fresh()
+			l.serve(x, peer)
 			if name == "MaxIdle" {
 				end(l)
 				<-l.accepted
