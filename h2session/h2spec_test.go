@@ -58,7 +58,7 @@ func runH2spec(t *testing.T, tool string, secure, strict bool) {
 	if strict {
 		args = append(args, "-S")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, tool, args...).CombinedOutput()
 	if err != nil {

@@ -177,9 +177,23 @@ func flushAllTheTime(srv *Server) (stop func()) {
 }
 
 // A client that takes nothing is cut off at once, although TLS would like to say
-// goodbye.
+// goodbye, and gives itself five seconds for that. A busy machine may take as long
+// once, but not each time.
 func TestASocketThatIsFullOfWhatAFlushHasLeftIsCutOff(t *testing.T) {
+	var took time.Duration
+	for range 3 {
+		if took = cutOffByAFlush(t); took < 4*time.Second {
+			return
+		}
+	}
+	t.Errorf("ended after %v, three times", took)
+}
+
+// cutOffByAFlush returns how long after a Flush that left something its session
+// was cut off.
+func cutOffByAFlush(t *testing.T) time.Duration {
 	client, server := sockets(t, true, nil)
+	defer client.Close()
 	txns := make(waiting, 1)
 	srv := &Server{Config: Config{WriteStall: 300 * time.Millisecond}, Connector: vconn.NewConnector(txns)}
 	done := make(chan *pitag.SessionRecord, 1)
@@ -188,34 +202,38 @@ func TestASocketThatIsFullOfWhatAFlushHasLeftIsCutOff(t *testing.T) {
 	}()
 	client.Write([]byte(http2.ClientPreface + "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x7f\xff\xff\xff" +
 		"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\xff\x00\x00"))
-	began := time.Now()
 	for id := byte(1); id < 100; id += 2 {
 		client.Write([]byte("\x00\x00\x06\x01\x05\x00\x00\x00" + string(rune(id)) + "\x82\x84\x87\x41\x01a"))
-		c, later := <-txns, new(pile)
-		answer(c, string(pattern[:40_000]), later)
-		later.flush()
-		if staysOwed(srv.open()[0], 50*time.Millisecond) {
-			break
+		began := time.Now()
+		select {
+		case c := <-txns:
+			s, later := srv.open()[0], new(pile)
+			answer(c, string(pattern[:40_000]), later)
+			began = time.Now()
+			later.flush()
+			for len(done) == 0 && writes(s) {
+				time.Sleep(time.Millisecond)
+			}
+		case r := <-done: // it was written to by itself
+			done <- r
+		}
+		if len(done) > 0 {
+			if r := <-done; r.Cause != pitag.CauseWriteStall {
+				t.Errorf("%+v", r)
+			}
+			return time.Since(began)
 		}
 	}
-	r := <-done
-	if d := time.Since(began); r.Cause != pitag.CauseWriteStall || d > 4*time.Second {
-		t.Errorf("ended after %v: %+v", d, r)
-	}
-	client.Close()
+	t.Fatal("the socket is never full")
+	return 0
 }
 
-// staysOwed reports whether what a Flush has left is there after a while.
-func staysOwed(s *Session, while time.Duration) bool {
-	for until := time.Now().Add(while); time.Now().Before(until); time.Sleep(time.Millisecond) {
-		s.mu.Lock()
-		owed := s.loan.owed
-		s.mu.Unlock()
-		if !owed {
-			return false
-		}
-	}
-	return true
+// writes reports whether the write loop has something to do, as what a Flush has
+// left. When it has not, the next Flush writes.
+func writes(s *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loan.owed || s.loop == writeRuns && !s.asleep
 }
 
 // wantSizes reads until n responses are complete and compares their bodies.

@@ -36,7 +36,7 @@ func TestAllOfItPolled(t *testing.T) {
 	if polled {
 		return
 	}
-	c := exec.Command(os.Args[0], "-test.timeout=3m", "-test.skip=Fuzz|Conformance")
+	c := exec.Command(os.Args[0], "-test.timeout=10m", "-test.skip=Fuzz|Conformance")
 	c.Env = append(os.Environ(), "H2GW_TEST_POLLED=1")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -198,10 +198,8 @@ func TestOverASocketARestingSessionIsOneGoroutine(t *testing.T) {
 			t.Fatalf("%s bytes of the body arrived", body)
 		}
 		<-rested
-		for range 1000 { // the old goroutines may have a moment to go
-			if runtime.NumGoroutine() <= before+2 {
-				break
-			}
+		// The old goroutines may have a moment to go.
+		for end := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before+2 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		if n := runtime.NumGoroutine() - before; n > 2 { // and the client's
