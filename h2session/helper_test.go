@@ -14,8 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
@@ -23,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	scrub = true
-	goleak.VerifyTestMain(m)
+	os.Exit(testkit.Run(m))
 }
 
 // A handler is one transaction of the tests: the request that came, whose Body

@@ -1,9 +1,10 @@
 package httpsm
 
 import (
+	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -9,16 +10,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
-	"go.uber.org/goleak"
 
 	"github.com/h2gw/h2gw/h2session"
 	"github.com/h2gw/h2gw/httpsm"
 	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 

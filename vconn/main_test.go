@@ -9,20 +9,15 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/vconn"
 )
 
 // All tests together leave no goroutine and no chunk behind: every connection
 // they made is closed at both ends.
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := testkit.Run(m)
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
 		if n := vconn.ChunksOut(); n != 0 {
 			fmt.Fprintf(os.Stderr, "%d chunks are not back in their pools\n", n)
 			code = 1

@@ -2,15 +2,14 @@ package origin
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/h2gw/h2gw/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 // groupOf returns a group of one endpoint, o, closed with the test.
 func groupOf(t testing.TB, o *testkit.Origin, change ...func(*Config)) *Group {

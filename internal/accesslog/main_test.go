@@ -5,17 +5,17 @@ import (
 	"context"
 	"crypto/tls"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/h2gw/h2gw/httpsm"
+	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/pitag"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 // sink is an output that keeps what it is given, call by call, and can be told
 // to misbehave.

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 const root = "../.."
@@ -28,13 +28,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "building cmd/h2gw: %v\n%s", err, out)
 		os.Exit(1)
 	}
-	code := m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
+	code := testkit.Run(m)
 	os.RemoveAll(dir)
 	os.Exit(code)
 }

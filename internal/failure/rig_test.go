@@ -43,10 +43,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(dir)
-		os.Exit(code)
-	}))
+	code := testkit.Run(m)
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // begin is the first call of a test: when everything else of it has been closed,
@@ -56,7 +55,9 @@ func begin(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	files := descriptors(t)
 	t.Cleanup(func() {
-		goleak.VerifyNone(t, before)
+		if err := testkit.Leaks(before); err != nil {
+			t.Error(err)
+		}
 		end := time.Now().Add(patience)
 		for now := descriptors(t); now > files; now = descriptors(t) {
 			if time.Now().After(end) {

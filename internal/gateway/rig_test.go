@@ -10,20 +10,20 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/h2gw/h2gw/internal/config"
 	"github.com/h2gw/h2gw/internal/frontend"
 	"github.com/h2gw/h2gw/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 // A rig is a gateway on loopback in front of an origin of the test's making.
 type rig struct {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -20,7 +21,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/h2gw/h2gw/internal/config"
 	"github.com/h2gw/h2gw/internal/gateway"
@@ -38,7 +38,7 @@ const (
 	most = 128 << 20
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 // A rig is a gateway on loopback before an origin, and a witness.
 type rig struct {

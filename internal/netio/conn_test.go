@@ -14,11 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/net/nettest"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 // pair returns both ends of a TCP connection, the first of them wrapped.
 func pair(t testing.TB) (wrapped, plain net.Conn) {

@@ -5,15 +5,14 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/h2gw/h2gw/internal/config"
 	"github.com/h2gw/h2gw/internal/gateway"
-
 	"github.com/h2gw/h2gw/internal/testkit"
 )
 
@@ -23,7 +22,7 @@ const (
 	fewest = 500
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 // Every case passes, on every protocol it is meant for; a case that is known to
 // fail does fail.

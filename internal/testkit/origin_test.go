@@ -11,12 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/h2gw/h2gw/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 // dial connects to o, failing the test if it cannot.
 func dial(t *testing.T, o *testkit.Origin) net.Conn {

@@ -8,11 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
-
-	"go.uber.org/goleak"
 
 	"github.com/h2gw/h2gw/httpsm"
 	"github.com/h2gw/h2gw/httpsm/origin"
@@ -21,7 +20,7 @@ import (
 	"github.com/h2gw/h2gw/vconn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m)) }
 
 // A result is what came of one request.
 type result struct {
