@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/h2gw/h2gw/internal/frontend"
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // certFiles writes a good certificate, its key, and bad ones into dir.
@@ -48,7 +49,7 @@ func TestBadInputEndsBeforeListening(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free := freePort(t)
+	free := testkit.ReservePort(t)
 	// DIR, TAKEN and FREE stand for what differs between runs.
 	fill := strings.NewReplacer("DIR", dir, "TAKEN", taken.Addr().String(), "FREE", free)
 

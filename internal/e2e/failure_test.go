@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // A liar is an origin that answers each connection with fixed bytes and closes.
@@ -41,7 +43,7 @@ func startLiar(t *testing.T, answer string) string {
 }
 
 func TestAnOriginThatFailsIsNamedToTheClientAndInTheLog(t *testing.T) {
-	nobody := freePort(t)
+	nobody := testkit.ReservePort(t)
 	for _, c := range []struct {
 		name, origin, status, outcome string
 		args                          []string
@@ -122,7 +124,8 @@ func TestAnOriginKilledUnderLoadCostsErrorsButNoStalls(t *testing.T) {
 		}
 		nginx.kill()
 	}()
-	r := h2load(t, loadArgs(4, 10, 20000, g.url("/page"))...)
+	// At a pace, or all may be over before the log tells of the first.
+	r := h2load(t, loadArgs(4, 10, 20000, "--rps=1000", g.url("/page"))...)
 	<-killed
 	if r.done != r.total || r.timeout != 0 {
 		t.Errorf("of %d requests %d were answered, %d timed out: want an answer to each", r.total, r.done, r.timeout)

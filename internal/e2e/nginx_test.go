@@ -2,11 +2,12 @@ package e2e
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // startNginx runs a real nginx with the configuration that docker-compose.yml
@@ -35,7 +36,8 @@ func startNginx(t *testing.T, files map[string][]byte) (addr string, p *process)
 			t.Fatal(err)
 		}
 	}
-	addr = freePort(t)
+	socket := testkit.NewHandover(t)
+	addr = socket.Addr
 	conf = replaceOnce(t, conf, "listen 8000 ", "listen "+addr+" ")
 	conf = replaceOnce(t, conf, "root /srv/www;", "root "+www+";")
 	conf = bytes.ReplaceAll(conf, []byte("/tmp/nginx"), []byte(dir+"/nginx"))
@@ -43,17 +45,7 @@ func startNginx(t *testing.T, files map[string][]byte) (addr string, p *process)
 	if err := os.WriteFile(file, conf, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p = start(t, dir, exe, "-p", dir, "-c", file, "-g", "daemon off;")
-	eventually(t, "nginx listens on "+addr, func() bool { return dials(addr) })
-	return addr, p
-}
-
-func dials(addr string) bool {
-	c, err := net.Dial("tcp", addr)
-	if err == nil {
-		c.Close()
-	}
-	return err == nil
+	return addr, startBy(socket.Start, t, dir, exe, "-p", dir, "-c", file, "-g", "daemon off;")
 }
 
 func replaceOnce(t *testing.T, text []byte, old, new string) []byte {

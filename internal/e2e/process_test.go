@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,12 +27,18 @@ type process struct {
 
 func start(t *testing.T, dir, name string, args ...string) *process {
 	t.Helper()
+	return startBy((*exec.Cmd).Start, t, dir, name, args...)
+}
+
+// startBy is start by another function than Start.
+func startBy(begin func(*exec.Cmd) error, t *testing.T, dir, name string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(name, args...), exited: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	// A group of its own, so that children (nginx workers) end with it.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	if err := begin(p.cmd); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
 	}
 	go func() {
@@ -99,17 +104,6 @@ func (p *process) rss() int64 {
 	return 0
 }
 
-// freePort returns a loopback address that nothing listened on a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // eventually polls cond until it is true; it fails the test after a deadline
 // that no healthy run comes near.
 func eventually(t *testing.T, what string, cond func() bool) {
@@ -136,13 +130,13 @@ func run(t *testing.T, name string, args ...string) string {
 
 func runCode(t *testing.T, stdin io.Reader, name string, args ...string) (string, int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = stdin
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		t.Fatalf("%s %s: still running after two minutes\n%s", name, strings.Join(args, " "), tail(string(out), 4000))
+		t.Fatalf("%s %s: still running after five minutes\n%s", name, strings.Join(args, " "), tail(string(out), 4000))
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // Requests that share origin connections, in front of a real origin and of a
@@ -143,13 +144,8 @@ func startNginx(t *testing.T) (addr string) {
 		}
 		t.Skip("nginx is not installed: this test did not run")
 	}
-	dir := t.TempDir()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = ln.Addr().String()
-	ln.Close()
+	dir, socket := t.TempDir(), testkit.NewHandover(t)
+	addr = socket.Addr
 	var paths strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&paths, "%s_temp_path %s/%s;\n", kind, dir, kind)
@@ -164,21 +160,14 @@ server { listen %s; location / { add_header X-Id $request_uri; return 200 $reque
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe, "-p", dir, "-c", file)
-	if err := cmd.Start(); err != nil {
+	if err := socket.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		cmd.Process.Signal(os.Interrupt)
 		cmd.Wait()
 	})
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
-			return addr
-		} else if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
+	return addr
 }
 
 // treacherous answers as an origin that is out to have its responses go astray:
