@@ -41,8 +41,13 @@ func sockets(t testing.TB, secure bool, p *netio.Poller) (client, server net.Con
 	if !secure {
 		return client, server
 	}
-	s := tls.Server(server, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
-	c := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
+	return shake(t, client, server)
+}
+
+// shake are the ends of TLS over a connection, after the handshake.
+func shake(t testing.TB, client, server net.Conn) (c, s *tls.Conn) {
+	s = tls.Server(server, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+	c = tls.Client(client, &tls.Config{InsecureSkipVerify: true})
 	shaken := make(chan error, 1)
 	go func() { shaken <- s.Handshake() }()
 	if err := c.Handshake(); err != nil {

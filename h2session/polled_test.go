@@ -2,6 +2,7 @@ package h2session
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -115,6 +116,45 @@ func TestATLSAlertToAFullSocketKeepsNobodyWaiting(t *testing.T) {
 		good.Close()
 		badClient.(*tls.Conn).NetConn().Close()
 		close(deaf.free)
+	}
+}
+
+// A taped connection keeps what is read from it.
+type taped struct {
+	net.Conn
+	tape []byte
+}
+
+func (c *taped) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.tape = append(c.tape, p[:n]...)
+	return n, err
+}
+
+// The end of a session is the end of TLS, too: the last record is an alert, so that
+// who reads on knows that nothing was cut off.
+func TestTheGoodbyeOfTLSArrives(t *testing.T) {
+	for name, poller := range map[string]*netio.Poller{"polled": netio.PollerOf(0), "not polled": nil} {
+		t.Run(name, func(t *testing.T) {
+			raw, accepted := sockets(t, false, poller)
+			tape := &taped{Conn: raw}
+			client, server := shake(t, tape, accepted)
+			cl := startOn(t, Config{}, nil, client, server)
+			cl.Handshake()
+			cl.Get(1, "/")
+			cl.WantBody(1)
+			cl.GoAway(http2.ErrCodeNo)
+			for err := error(nil); err != io.EOF; {
+				if _, err = cl.Next(); err != nil && err != io.EOF {
+					t.Fatal(err)
+				}
+			}
+			cl.end()
+			// Two bytes, their type, and a tag (RFC 8446, sections 5.2 and 6).
+			if last := tape.tape[max(0, len(tape.tape)-24):]; !strings.HasPrefix(string(last), "\x17\x03\x03\x00\x13") {
+				t.Errorf("the last bytes are % x, want a record of an alert", last)
+			}
+		})
 	}
 }
 
