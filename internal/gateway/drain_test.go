@@ -239,7 +239,7 @@ func TestWhatDoesNotFinishInTimeIsAborted(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "1 client connections had to be aborted") {
 				t.Errorf("shutdown: %v", err)
 			}
-			if d := time.Since(start); d < 200*time.Millisecond || d > 5*time.Second {
+			if d := time.Since(start); d < 200*time.Millisecond || d > 15*time.Second {
 				t.Errorf("shutdown took %v", d)
 			}
 			<-failed
@@ -259,7 +259,7 @@ func TestAnIdleGatewayDrainsAtOnce(t *testing.T) {
 	}
 	start := time.Now()
 	r.shutdown()
-	if d := time.Since(start); d > 3*time.Second {
+	if d := time.Since(start); d > 10*time.Second { // not timeouts.drain, which is 30 s
 		t.Errorf("draining four idle connections took %v", d)
 	}
 	if _, sessions := r.log(); len(sessions) != len(protocols) {

@@ -270,7 +270,7 @@ func TestAWebSocketThatTheOriginRefuses(t *testing.T) {
 func TestHowTheGatewayEndsWebSockets(t *testing.T) {
 	for _, proto := range wsProtocols {
 		for _, tc := range []struct{ name, setting, outcome string }{
-			{"idle", "timeouts.tunnel_idle=200ms", "connection_read_timeout"},
+			{"idle", "timeouts.tunnel_idle=1s", "connection_read_timeout"},
 			{"drain", "timeouts.drain=200ms", "gateway_draining"},
 		} {
 			t.Run(tc.name+" "+proto, func(t *testing.T) {

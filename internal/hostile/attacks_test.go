@@ -265,13 +265,13 @@ var attacks = []attack{
 			w.awaitFrames(http2.FrameRSTStream, 50)
 		},
 	}, {
-		name: "slow preface", cve: "RFC 9113 section 3.4", set: []string{"timeouts.preface=300ms"},
+		name: "slow preface", cve: "RFC 9113 section 3.4", set: []string{"timeouts.preface=2s"},
 		cause: "preface_timeout", why: "timeouts.preface is for all of it",
 		run: func(w *wire) {
 			drip(w, []byte(http2.ClientPreface[:20]))
 		},
 	}, {
-		name: "no SETTINGS", cve: "RFC 9113 section 3.4", set: []string{"timeouts.preface=300ms"},
+		name: "no SETTINGS", cve: "RFC 9113 section 3.4", set: []string{"timeouts.preface=2s"},
 		cause: "preface_timeout", why: "timeouts.preface is for the first SETTINGS, too",
 		run: func(w *wire) { w.awaitEnd() },
 	}, {
