@@ -18,7 +18,7 @@ func TestAGroupServesAsLongAsOneEndpointLives(t *testing.T) {
 		word   string // likewise
 	}{
 		{"refused", deadAddr, nil, 502, "connection_refused"},
-		{"black hole", blackHole, []string{"timeouts.connect=250ms"}, 0, ""}, // either: the other one refuses
+		{"black hole", blackHole, []string{"timeouts.connect=2s"}, 0, ""}, // either: the other one refuses
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			begin(t)
@@ -77,7 +77,7 @@ func TestAnEndpointThatComesBackIsUsedAgain(t *testing.T) {
 	for range 50 {
 		ask()
 	}
-	again := listenAgain(t, addr, serveEcho)
+	again := startOriginAt(t, addr, serveEcho)
 	for end := time.Now().Add(patience); again.accepted.Load() == 0; ask() {
 		if time.Now().After(end) {
 			t.Fatal("the endpoint is back and gets nothing")

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 // An origin is an HTTP/1.1 origin whose connections each play a script.
@@ -40,14 +42,17 @@ type peer struct {
 // returns. The end of the test closes what is open and waits.
 func startOrigin(t *testing.T, script func(p *peer)) *origin {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return startOriginAt(t, testkit.ReservePort(t), script)
+}
+
+// startOriginAt is startOrigin at a reserved address, where there may have been
+// one before.
+func startOriginAt(t *testing.T, addr string, script func(*peer)) *origin {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveOrigin(t, ln, script)
-}
-
-func serveOrigin(t *testing.T, ln net.Listener, script func(*peer)) *origin {
 	o := &origin{ln: ln, open: make(map[*peer]struct{}), done: make(chan struct{})}
 	o.wg.Go(func() {
 		for {
@@ -155,15 +160,7 @@ func serveEcho(p *peer) {
 }
 
 // deadAddr is an address where nobody listens.
-func deadAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
+func deadAddr(t *testing.T) string { return testkit.ReservePort(t) }
 
 // blackHole is an address that takes no connection and refuses none: its queue
 // is full, and nobody accepts.
@@ -183,7 +180,7 @@ func blackHole(t *testing.T) string {
 		t.Skip("the queue of a listener cannot be made short:", err)
 	}
 	for range 16 {
-		c, err := net.DialTimeout("tcp", ln.Addr().String(), 200*time.Millisecond)
+		c, err := net.DialTimeout("tcp", ln.Addr().String(), time.Second)
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() {
 			return ln.Addr().String()
@@ -195,14 +192,4 @@ func blackHole(t *testing.T) string {
 	}
 	t.Skip("the queue of a listener is never full here")
 	return ""
-}
-
-// listenAgain starts an origin where there was one before.
-func listenAgain(t *testing.T, addr string, script func(*peer)) *origin {
-	t.Helper()
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Skip("the address was taken by someone else:", err)
-	}
-	return serveOrigin(t, ln, script)
 }

@@ -204,12 +204,12 @@ func TestASlowUploadIsNotTheOriginsSilence(t *testing.T) {
 			p.send("HTTP/1.1 200 OK\r\nX-Id: " + req.URL.Path + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + string(body))
 		}
 	})
-	r := newRig(t, []string{o.addr()}, "timeouts.response_head=1s", "timeouts.request_body_idle=5s")
+	r := newRig(t, []string{o.addr()}, "timeouts.response_head=3s", "timeouts.request_body_idle=5s")
 	c := r.client(overH2)
 	ctx, cancel := contextOf(t)
 	defer cancel()
 	text := strings.Repeat("drip ", 8)
-	a := c.send(ctx, "POST", "/upload", &dripReader{text: text, pause: 30 * time.Millisecond})
+	a := c.send(ctx, "POST", "/upload", &dripReader{text: text, pause: 90 * time.Millisecond})
 	if a.err != nil || a.status != 200 || a.body != text {
 		t.Errorf("%v", &a)
 	}

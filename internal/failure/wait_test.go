@@ -65,7 +65,7 @@ func TestAClientThatLeavesAHeldUpUpload(t *testing.T) {
 		http.ReadRequest(p.br)
 		p.hang()
 	})
-	r := newRig(t, []string{o.addr()}, "timeouts.response_head=500ms")
+	r := newRig(t, []string{o.addr()}, "timeouts.response_head=5s") // longer than it takes to get there
 	ctx, cancel := contextOf(t)
 	defer cancel()
 	var wg sync.WaitGroup
