@@ -130,7 +130,7 @@ func look(ctx context.Context, g *gateway, begin time.Time) (x report.SoakSample
 	if x.Descriptors, err = usage.Descriptors(g.pids); err != nil {
 		return x, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	rt, err := usage.ReadRuntime(ctx, g.admin)
 	x.Goroutines, x.Heap, x.Live = rt.Goroutines, rt.Heap, rt.Live

@@ -18,7 +18,7 @@ func (p Peer) Find(ctx context.Context) (path, version string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("%s: %q is not on PATH", p.Name, p.Binary)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, path, p.VersionArgs...).CombinedOutput()
 	if err != nil {

@@ -152,7 +152,7 @@ func TestACancelledStartLeavesNothingRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The child is init's to reap; until then it may be seen as ended.
-	for end := time.Now().Add(5 * time.Second); alive(pid); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); alive(pid); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the child %d is still running", pid)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	startWithin = 15 * time.Second
+	startWithin = time.Minute
 	// A gateway told to stop may drain; nothing is in flight then.
 	stopWithin = 3 * time.Second
 )
