@@ -50,6 +50,7 @@ func sessionOf(c *vconn.Conn) *pitag.Session {
 // serveVConn carries a transaction on a virtual connection to its end, on a
 // goroutine of its crew.
 func (t *Txn) serveVConn() {
+	t.takeDesk()
 	t.driveGuarded()
 	t.leaveVConn()
 }
@@ -57,6 +58,7 @@ func (t *Txn) serveVConn() {
 // leaveVConn is the last that is done of a transaction on a virtual connection.
 // The record waits for the other end: only then it is known what was delivered.
 func (t *Txn) leaveVConn() {
+	t.leaveDesk()
 	if !t.closed {
 		t.guard(func() { t.cl.conn.Close() })
 	}

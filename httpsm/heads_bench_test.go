@@ -31,6 +31,7 @@ func headTxn(tb testing.TB) *Txn {
 	m := New(Config{})
 	tb.Cleanup(m.literal.Close)
 	t := m.newTxn()
+	t.takeDesk()
 	t.now = time.Now()
 	t.cl = &t.own
 	t.rec.Session = &pitag.Session{

@@ -39,6 +39,7 @@ const (
 // runInline runs a segment.
 func (t *Txn) runInline() {
 	var next handover
+	t.takeDesk()
 	if !t.guard(func() { next = t.driveInline() }) {
 		t.breakDown()
 		next = atEnd
@@ -50,6 +51,9 @@ func (t *Txn) runInline() {
 	case toCrew:
 		t.crew.do(t.run)
 	case toOrigin:
+		if !t.mayBeHooked() {
+			t.leaveDesk()
+		}
 		c, run := t.crew, t.run
 		if !t.await.Await(t) {
 			c.do(run)

@@ -81,6 +81,7 @@ func (m *Machine) newTxn() *Txn {
 func (m *Machine) get() *Txn {
 	t := m.pool.Get().(*Txn)
 	t.renew()
+	t.takeDesk()
 	return t
 }
 
@@ -91,6 +92,7 @@ func (m *Machine) put(t *Txn) {
 		t.own.release()
 	}
 	t.cl, t.rec.Session = nil, nil
+	t.leaveDesk()
 	m.pool.Put(t)
 }
 

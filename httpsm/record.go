@@ -61,7 +61,7 @@ func (t *Txn) noteRequest() {
 	h := &t.req
 	r := &t.rec
 	r.Method = h.Method()
-	r.Proto = t.proto()
+	r.Proto = t.proto(h.Minor())
 	var known vconn.Request
 	if t.cl.vc != nil {
 		known = t.cl.vc.Request()
@@ -118,15 +118,15 @@ func (t *Txn) noteUnread() {
 		return
 	}
 	r.Method, r.Host, r.Path, r.UserAgent = w.Method, w.Host, w.Path, w.UserAgent
-	r.Proto = t.proto()
+	r.Proto = t.proto(1)
 }
 
-// proto is the client's protocol as logs write it.
-func (t *Txn) proto() string {
+// proto is the client's protocol, HTTP/1.minor if it is that, as logs write it.
+func (t *Txn) proto(minor int) string {
 	switch {
 	case t.rec.Session.Identity.Tag == pitag.TagH2, t.rec.Session.Identity.Tag == pitag.TagH2C:
 		return "HTTP/2.0"
-	case t.req.Minor() == 0:
+	case minor == 0:
 		return "HTTP/1.0"
 	}
 	return "HTTP/1.1"

@@ -34,6 +34,7 @@ func TestWhatARecordSaysOfARequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		txn := m.newTxn()
+		txn.takeDesk()
 		txn.cl = &txn.own
 		txn.own.open(c, c)
 		txn.rec.Session = &pitag.Session{Identity: c.Identity()}

@@ -30,6 +30,7 @@ func TestARenewedTxnRemembersNothing(t *testing.T) {
 		},
 	} {
 		txn := m.newTxn()
+		txn.takeDesk()
 		ctx := txn.ctx
 		txn.rec.Session, txn.rec.Status, txn.rec.Err = &pitag.Session{}, 200, errors.New("x")
 		txn.req.SetMethod("GET")
@@ -41,6 +42,10 @@ func TestARenewedTxnRemembersNothing(t *testing.T) {
 		txn.up.readAll.Store(true)
 		dirty(txn)
 		txn.renew()
+		d := txn.desk
+		txn.leaveDesk()
+		txn.desk = d // whether or not the pool has kept it
+		d.req.Reset()
 		switch {
 		case txn.passage != passage{} || txn.rec != Record{}:
 			t.Errorf("%s: %+v, %+v", name, txn.passage, txn.rec)

@@ -126,7 +126,7 @@ func (t *Txn) frameReply(size int) error {
 	} else if err := t.setLength(f, int64(size)); err != nil {
 		return err
 	}
-	if t.headOK && t.req.Method() == "HEAD" {
+	if t.headOK && t.isHead() {
 		t.out.kind = h1.NoBody
 	}
 	if err := addDate(f, t.now); err != nil {
@@ -137,4 +137,12 @@ func (t *Txn) frameReply(size int) error {
 	}
 	t.frameConnection()
 	return nil
+}
+
+// isHead: the client's request is a HEAD.
+func (t *Txn) isHead() bool {
+	if t.built {
+		return t.asked.head // its head may be gone
+	}
+	return t.req.Method() == "HEAD"
 }

@@ -65,7 +65,7 @@ func (t *Txn) view() view {
 	return view{
 		headSent:        t.headSent,
 		lastResort:      t.lastResort,
-		idempotent:      idempotent(t.oreq.Method()), // what was sent, if anything was
+		idempotent:      idempotent(t.asked.method), // what was sent, if anything was
 		requestLeft:     t.requestLeft,
 		replayable:      !t.up.started && t.up.transform == nil,
 		reused:          t.rec.OriginReused,

@@ -91,7 +91,7 @@ func (t *Txn) endTurn(sh origin.Shared, reusable bool) {
 func (t *Txn) discardRest(sh origin.Shared) {
 	d := discards.Get().(*discard)
 	d.ex, d.limits = sh, t.m.responseLimits
-	d.method = t.oreq.Method()
+	d.method = t.asked.method
 	switch {
 	case t.framed: // and in part read
 		d.body, t.respBody = t.respBody, d.body

@@ -32,13 +32,14 @@ type Field struct{ Name, Value string }
 // the goroutine of the hook and only until it returns. (Context may be passed
 // on.)
 //
-// It is pooled, with its heads and buffers, and belongs to one goroutine at a
+// It is pooled, with its buffers, and belongs to one goroutine at a
 // time, which inline.go says, except for what is marked as shared. A transaction
 // runs on two or three processors, one after the other: what all of them look at
 // comes first, so that few cache lines have to follow it.
 type Txn struct {
-	m  *Machine
-	cl *client // own, or that of an HTTP/1.1 connection
+	m     *Machine
+	cl    *client // own, or that of an HTTP/1.1 connection
+	*desk         // nil while it waits for its origin inline, and when it has ended
 	passage
 
 	// Shared.
@@ -59,14 +60,8 @@ type Txn struct {
 	rec  Record
 	hist history
 
-	req        RequestHead // the client's
-	oreq       RequestHead // the origin's
-	resp       ResponseHead
 	reqOut     []byte // to the origin; the request tunnel's while it runs
-	respOut    []byte // to the client
-	scratch    []byte
 	up         upload
-	respBody   h1.BodyReader
 	transBytes []byte // output of transform
 	local      localReply
 	ownHooks   Hooks
@@ -275,10 +270,9 @@ func (t *Txn) renew() {
 	}
 	t.passage, t.rec = passage{}, Record{}
 	t.hist.reset()
-	t.req.Reset() // the other heads are, before something is put into them
 	unset(&t.up.readAll)
 	unset(&t.up.sent)
-	t.reqOut, t.respOut, t.scratch = usual(t.reqOut), usual(t.respOut), usual(t.scratch)
+	t.reqOut = usual(t.reqOut)
 	unset(&t.reached)
 }
 

@@ -1,0 +1,51 @@
+package httpsm
+
+import (
+	"sync"
+
+	"github.com/h2gw/h2gw/internal/h1"
+)
+
+// A desk is what a transaction works with and need not keep while it waits for
+// its origin: heads, what is written of the response, and notes. It is some 3 KiB,
+// and a thousand transactions that wait would each have one in the far caches: who
+// runs takes a desk that was used just now, and leaves it when it waits.
+//
+// It belongs to who runs the transaction. One that is on a goroutine of its crew
+// keeps it to its end. What hooks may ask for (Txn.Request) is kept, too: where
+// there can be hooks the desk is.
+type desk struct {
+	req      RequestHead // the client's
+	oreq     RequestHead // the origin's
+	resp     ResponseHead
+	respOut  []byte // to the client
+	scratch  []byte
+	respBody h1.BodyReader
+}
+
+var desks = sync.Pool{New: func() any { return new(desk) }}
+
+// takeDesk gives t a desk if it has none. The request head on it is empty; the
+// others are emptied before something is put into them.
+func (t *Txn) takeDesk() {
+	if t.desk == nil {
+		t.desk = desks.Get().(*desk)
+		t.req.Reset()
+	}
+}
+
+// leaveDesk gives it back. What it holds is of a usual size.
+func (t *Txn) leaveDesk() {
+	d := t.desk
+	if d == nil {
+		return
+	}
+	t.desk = nil
+	d.respOut, d.scratch = usual(d.respOut), usual(d.scratch)
+	desks.Put(d)
+}
+
+// mayBeHooked: there are hooks, or may be some by the time that t goes on.
+func (t *Txn) mayBeHooked() bool {
+	return t.hooks != nil || t.sessionHooks != nil || t.m.cfg.Hooks != nil
+}
