@@ -31,8 +31,8 @@ type machine struct {
 	account *account // the session's; nil in tests of the machine alone
 	phase   phase
 
-	streams map[uint32]*stream // open and half-closed ones; made when needed
-	spare   *stream            // free list, linked by next
+	streams streamTable // open and half-closed ones
+	spare   *stream     // free list, linked by next
 	nspare  int
 	tombs   tombstones
 	maxID   uint32 // highest stream the client opened
@@ -81,7 +81,7 @@ func newMachine(cfg *Config, now time.Time) *machine {
 // and nil error mean that the frame is to be ignored: the stream was closed, and
 // the client may not have known.
 func (m *machine) lookup(id uint32, ev streamEvent) (*stream, error) {
-	if st := m.streams[id]; st != nil {
+	if st := m.streams.get(id); st != nil {
 		return st, nil
 	}
 	if id%2 == 0 || id > m.maxID {
@@ -127,7 +127,7 @@ func (m *machine) newStream(id uint32) *stream {
 }
 
 // maxSpare bounds the free list: enough for what comes and goes in a batch.
-const maxSpare = 32
+const maxSpare = 128
 
 // recycle keeps st for a later stream once nothing refers to it: its virtual
 // connection has told Closed, which is the last it tells, and who writes is
@@ -182,12 +182,12 @@ func (m *machine) disconnect(st *stream, p op) {
 
 // release takes a closed stream out of everything.
 func (m *machine) release(st *stream, now time.Time) {
-	delete(m.streams, st.id)
+	m.streams.remove(st)
 	m.ready.remove(st)
 	m.unstall(st, now)
 	m.credit(nil, st.unread)
 	st.unread = 0
-	if len(m.streams) == 0 {
+	if m.streams.n == 0 {
 		m.idleSince = now
 		m.remind(now, m.cfg.sessionIdle())
 		m.remind(now, restAfter)

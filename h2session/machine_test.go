@@ -52,8 +52,8 @@ func TestOpsWaitForTheTurn(t *testing.T) {
 			t.Errorf("%s: not done after the turn", name)
 		}
 		m.connClosed(st)
-		if m.zombies != 0 || m.live != 0 || len(m.streams) != 0 {
-			t.Errorf("%s: %d zombies, %d live, %d streams", name, m.zombies, m.live, len(m.streams))
+		if m.zombies != 0 || m.live != 0 || m.streams.n != 0 {
+			t.Errorf("%s: %d zombies, %d live, %d streams", name, m.zombies, m.live, m.streams.n)
 		}
 	}
 }

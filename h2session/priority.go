@@ -148,7 +148,7 @@ func (m *machine) recvPriorityUpdate(onStream uint32, payload []byte) error {
 		return nil
 	}
 	l := s.over(rankOf(defaultUrgency, false))
-	if st := m.streams[id]; st != nil {
+	if st := m.streams.get(id); st != nil {
 		m.prioritize(st, l)
 		return nil
 	}
@@ -167,7 +167,7 @@ func (m *machine) rememberPriority(id uint32, l rank) error {
 			return nil
 		}
 	}
-	if len(m.early)+len(m.streams) >= m.cfg.maxStreams() {
+	if len(m.early)+m.streams.n >= m.cfg.maxStreams() {
 		if m.ackPending > 0 {
 			return nil // it may not know yet how many those are
 		}

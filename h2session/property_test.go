@@ -223,7 +223,8 @@ func (w *walk) compare(m *machine) {
 		return
 	}
 	unread, closedLive := 0, 0
-	for id, st := range m.streams {
+	for st := range m.streams.all() {
+		id := st.id
 		unread += st.unread
 		if (st.state == open || st.state == halfClosedLocal) && st.in.avail+st.in.owed+st.unread != st.in.size {
 			w.t.Errorf("stream %d: %d available, %d owed, %d unread: not its window of %d", id, st.in.avail, st.in.owed, st.unread, st.in.size)
@@ -238,8 +239,8 @@ func (w *walk) compare(m *machine) {
 	if m.out < 0 || int(m.out) != w.recv {
 		w.t.Errorf("the session may send %d, the client thinks %d", m.out, w.recv)
 	}
-	if closedLive = m.live - m.zombies; closedLive < 0 || m.zombies < 0 || len(m.streams) > w.limit {
-		w.t.Errorf("%d streams of %d, %d live, %d zombies", len(m.streams), w.limit, m.live, m.zombies)
+	if closedLive = m.live - m.zombies; closedLive < 0 || m.zombies < 0 || m.streams.n > w.limit {
+		w.t.Errorf("%d streams of %d, %d live, %d zombies", m.streams.n, w.limit, m.live, m.zombies)
 	}
 	if held := m.account.held.Load(); held < 0 || w.memory.Held() < held {
 		w.t.Errorf("%d bytes held, %d reported", held, w.memory.Held())

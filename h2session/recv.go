@@ -31,7 +31,7 @@ func (m *machine) recvHeaders(id uint32, end bool, now time.Time) (st *stream, v
 	if end {
 		ev = recvHeadersEnd
 	}
-	if st = m.streams[id]; st != nil {
+	if st = m.streams.get(id); st != nil {
 		if st.tunnel {
 			return nil, headersIgnored, streamError(id, codeProtocol, "HEADERS in a tunnel")
 		}
@@ -65,11 +65,8 @@ func (m *machine) recvHeaders(id uint32, end bool, now time.Time) (st *stream, v
 	}
 	st = m.newStream(id)
 	st.state, _ = idle.step(id, ev)
-	if m.streams == nil {
-		m.streams = make(map[uint32]*stream)
-	}
-	m.streams[id] = st
-	m.peak = max(m.peak, uint64(len(m.streams)))
+	m.streams.put(st)
+	m.peak = max(m.peak, uint64(m.streams.n))
 	return st, headersOpen, nil
 }
 
@@ -79,7 +76,7 @@ func (m *machine) recvHeaders(id uint32, end bool, now time.Time) (st *stream, v
 // (CVE-2023-44487).
 func (m *machine) full() bool {
 	limit := m.cfg.maxStreams()
-	return len(m.streams) >= limit || len(m.streams)+m.zombies >= 2*limit
+	return m.streams.n >= limit || m.streams.n+m.zombies >= 2*limit
 }
 
 // refuse answers a stream that nothing was done for; it is safe to retry (RFC
@@ -127,7 +124,7 @@ func (m *machine) recvData(id uint32, length, data int, end bool) (*stream, erro
 // ended moves on a stream whose END_STREAM was accepted: when our side had ended
 // before, it is closed.
 func (m *machine) ended(st *stream, now time.Time) {
-	if st.state == closed && m.streams[st.id] == st {
+	if st.state == closed && m.streams.get(st.id) == st {
 		m.finish(st, now)
 	}
 }
@@ -221,7 +218,7 @@ func (m *machine) recvPriority(id, dependency uint32) error {
 		return connError(codeProtocol, "PRIORITY on stream 0")
 	case id != dependency:
 		return nil
-	case m.streams[id] != nil:
+	case m.streams.get(id) != nil:
 		return streamError(id, codeProtocol, "a stream depends on itself")
 	case id > m.maxID: // RST_STREAM must not be sent for an idle stream (6.4)
 		return connError(codeProtocol, "an idle stream depends on itself")

@@ -26,7 +26,7 @@ var longAgo = time.Unix(1, 0)
 // rests decides whether the session is to rest now. If not yet, it is a reason
 // to look again.
 func (m *machine) rests(d *deadlines) bool {
-	if m.resting || m.phase != serving || len(m.streams) > 0 {
+	if m.resting || m.phase != serving || m.streams.n > 0 {
 		return false // what ends this reminds
 	}
 	since := m.idleSince
@@ -96,14 +96,14 @@ func (s *Session) lieDown() bool {
 		return false
 	}
 	s.conn.SetReadDeadline(time.Time{})
-	if m.phase != serving || len(m.streams) > 0 || s.block.id != 0 || !s.in.rest() {
+	if m.phase != serving || m.streams.n > 0 || s.block.id != 0 || !s.in.rest() {
 		m.rouse(time.Now())
 		return false
 	}
 	s.dropScratch()
 	s.block.rest()
 	m.spare, m.nspare = nil, 0
-	m.streams = nil
+	m.streams = streamTable{}
 	if len(m.ctrl) == 0 {
 		m.ctrl = nil
 	}

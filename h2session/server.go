@@ -202,7 +202,7 @@ func (s *Server) Stats() Stats {
 		for _, g := range ss.m.count.goAways {
 			st.GoAways[g.GoAway] += g.n
 		}
-		st.Streams += int64(len(ss.m.streams))
+		st.Streams += int64(ss.m.streams.n)
 		ss.mu.Unlock()
 	}
 	sum.addTo(&st)

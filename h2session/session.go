@@ -274,7 +274,7 @@ func (s *Session) fault(err error) error {
 			s.m.failFor(err, now)
 			return errClosing
 		}
-		if st := s.m.streams[e.StreamID]; st != nil {
+		if st := s.m.streams.get(e.StreamID); st != nil {
 			s.m.reset(st, e.Code, Local, vconn.ReasonFault, now)
 			return nil
 		}
@@ -302,7 +302,7 @@ func (s *Session) ending(err error) (drain bool) {
 	// when it does not end TLS as it should; many do not.
 	clean := err == io.EOF || err == io.ErrUnexpectedEOF || m.codeIn != ""
 	switch {
-	case clean && len(m.streams) == 0 && s.block.id == 0:
+	case clean && m.streams.n == 0 && s.block.id == 0:
 		m.because(pitag.CauseClientClosed, nil)
 	default:
 		m.because(pitag.CauseClientReset, err)

@@ -59,7 +59,7 @@ func (m *machine) recvSettingsAck(now time.Time) error {
 	before := m.streamWindow()
 	m.ackPending--
 	if delta := m.streamWindow() - before; delta != 0 {
-		for _, st := range m.streams {
+		for st := range m.streams.all() {
 			st.in.grow(delta)
 		}
 	}
@@ -137,7 +137,7 @@ func (m *machine) applyWindow(val uint32, now time.Time) error {
 	}
 	delta := int64(val) - m.peer.window
 	m.peer.window = int64(val)
-	for _, st := range m.streams {
+	for st := range m.streams.all() {
 		if !st.out.add(delta) {
 			return connError(codeFlowControl, "SETTINGS_INITIAL_WINDOW_SIZE makes a stream window exceed 2^31-1")
 		}

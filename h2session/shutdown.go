@@ -81,7 +81,7 @@ func (m *machine) clientLeaves() {
 // settle closes a session that either side is leaving, when nothing is left to
 // do.
 func (m *machine) settle() {
-	if len(m.streams) > 0 || m.phase != leaving && !m.clientLeft {
+	if m.streams.n > 0 || m.phase != leaving && !m.clientLeft {
 		return
 	}
 	m.because(pitag.CauseClientClosed, nil)
@@ -113,7 +113,7 @@ func (m *machine) failFor(err error, now time.Time) {
 // is told by GOAWAY, or is gone.
 func (m *machine) abandon(now time.Time) {
 	m.phase = closing
-	for _, st := range m.streams {
+	for st := range m.streams.all() {
 		st.state = closed
 		m.release(st, now)
 		if st.live || st.opening {
@@ -240,7 +240,7 @@ func (m *machine) expire(d *deadlines) (cut bool) {
 		m.leave(now)
 	case d.passed(m.born, m.age) && m.phase <= serving:
 		m.drain(pitag.CauseMaxAge, now)
-	case m.settingsSeen && m.phase <= serving && len(m.streams) == 0 && d.passed(m.idleSince, m.cfg.sessionIdle()):
+	case m.settingsSeen && m.phase <= serving && m.streams.n == 0 && d.passed(m.idleSince, m.cfg.sessionIdle()):
 		m.drain(pitag.CauseIdleTimeout, now)
 	default:
 		m.cancelStalled(d, stall)
@@ -250,7 +250,7 @@ func (m *machine) expire(d *deadlines) (cut bool) {
 
 // cancelStalled resets the streams whose window stayed shut for too long.
 func (m *machine) cancelStalled(d *deadlines, stall time.Duration) {
-	for _, st := range m.streams {
+	for st := range m.streams.all() {
 		if st.stall == stallStream && d.passed(st.stalledAt, stall) {
 			m.reset(st, codeCancel, Local, vconn.ReasonSlow, d.now)
 		}

@@ -149,7 +149,7 @@ func (s *Session) awaitWork() work {
 			return workLeft
 		case s.m.wantsWrite():
 			s.loan.runs = 0
-			s.gathers = len(s.m.streams) > 1
+			s.gathers = s.m.streams.n > 1
 			return workSome
 		case s.m.phase == closing:
 			return workOver
@@ -284,7 +284,7 @@ func (s *Session) noteWrite(n int, err error) bool {
 		return true
 	}
 	if !s.dead {
-		if len(s.m.streams) == 0 {
+		if s.m.streams.n == 0 {
 			s.m.because(pitag.CauseClientClosed, nil) // nothing of it was cut short
 		}
 		s.m.because(pitag.CauseClientReset, err)
