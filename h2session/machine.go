@@ -116,6 +116,11 @@ func (m *machine) newStream(id uint32) *stream {
 	} else {
 		m.spare = st.next
 		m.nspare--
+		if st.whole {
+			// Closed has been told, and the read loop, which alone might
+			// have it still, is here.
+			st.conn.Recycle()
+		}
 	}
 	*st = stream{
 		id:   id,

@@ -137,7 +137,7 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 		s.refuse(r)
 		return streamError(st.id, codeInternal, "no virtual connection")
 	}
-	st.conn, st.resp.src = c, c
+	st.conn, st.resp.src, st.whole = c, c, o.Ended
 	if later {
 		s.beginLater(st)
 	} else {

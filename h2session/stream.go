@@ -178,6 +178,7 @@ type stream struct {
 	overhead int // HTTP/1.1 bytes that are not DATA (head, chunk lines) and not read yet
 	request  requestBody
 	late     bool // the transaction has not begun; the read loop's
+	whole    bool // the request was in conn from the start: the read loop does not write to it
 	tunnel   bool // extended CONNECT: DATA only (RFC 9113, section 8.5); set before conn
 
 	resp response // owned by who writes; used is free between turns

@@ -128,3 +128,9 @@ func (t *Txn) beginExchange() origin.Awaitable {
 	}
 	return nil
 }
+
+// untouched: nobody but who ran the segments, and the observer of the virtual
+// connection, can have had to do with t, or with that connection.
+func (t *Txn) untouched() bool {
+	return t.own.vc != nil && !t.waited && !t.up.hasBody() && !t.gone.Load() && !t.killed.Load()
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/internal/h1"
 	"github.com/h2gw/h2gw/internal/testkit"
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
@@ -477,4 +478,27 @@ func TestAnUpgradeThatBeganInline(t *testing.T) {
 		r.wantRecord(Completed, 200)
 		r.wantCrew(0)
 	})
+}
+
+// The memory of a virtual connection is given back only where nobody else can know
+// of it.
+func TestWhoseConnectionIsRecycled(t *testing.T) {
+	m := New(Config{})
+	defer m.literal.Close()
+	for name, touch := range map[string]func(*Txn){
+		"it has waited":   func(t *Txn) { t.waited = true },
+		"it had a body":   func(t *Txn) { t.up.framing.Kind = h1.Chunked },
+		"the client left": func(t *Txn) { t.leave() },
+		"it was killed":   func(t *Txn) { t.kill() },
+		"it had none":     func(t *Txn) { t.own.vc = nil },
+	} {
+		txn := m.newTxn()
+		txn.own.vc = new(vconn.Conn)
+		if !txn.untouched() {
+			t.Fatal("one that nothing has happened to counts as touched")
+		}
+		if touch(txn); txn.untouched() {
+			t.Errorf("%s, and nobody else knows its connection", name)
+		}
+	}
 }

@@ -89,6 +89,9 @@ func (m *Machine) get() *Txn {
 // by the pool, it forgets here.
 func (m *Machine) put(t *Txn) {
 	if t.cl == &t.own {
+		if t.untouched() {
+			t.own.vc.Recycle()
+		}
 		t.own.release()
 	}
 	t.cl, t.rec.Session = nil, nil

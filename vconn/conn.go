@@ -16,11 +16,16 @@ const (
 )
 
 // A pair is both ends and both directions of a virtual connection, in one
-// allocation of 512 bytes. mu guards everything but the fields set by
+// allocation of 512 bytes, which is used again. mu guards everything but the fields set by
 // Connector.Open.
 type pair struct {
 	// What every operation looks at comes first, and together.
-	mu       sync.Mutex
+	mu sync.Mutex
+	state
+}
+
+// A state is what there is of a pair but its lock.
+type state struct {
 	reset    *ResetError // what the first Reset said; nil: none
 	counters *counters
 	stream   uint32
@@ -71,6 +76,7 @@ type Conn struct {
 	pair   *pair
 	side   uint8 // its place in pair.ends
 	closed bool  // by Close or Reset on this end
+	done   bool  // see Recycle
 	events events
 }
 

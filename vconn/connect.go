@@ -162,7 +162,9 @@ func (c *Connector) Prepare(o *Options) (*Conn, error) {
 func (c *Connector) Accept(a *Conn) { c.acceptor.AcceptVConn(a.peer()) }
 
 func newPair(o *Options) *pair {
-	p := &pair{identity: o.Identity, addr: o.Addr, session: o.Session, txn: o.Txn, stream: o.Stream, notes: o.Notes}
+	p := emptyPair()
+	p.identity, p.addr, p.session, p.notes = o.Identity, o.Addr, o.Session, o.Notes
+	p.txn, p.stream = o.Txn, o.Stream
 	for i := range p.ends {
 		p.ends[i].pair, p.ends[i].side = p, uint8(i)
 	}

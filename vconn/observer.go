@@ -190,6 +190,7 @@ func (c *Conn) deliver(o Observer, s eventSet, later Later) {
 
 // call makes the calls that s stands for.
 func (c *Conn) call(o Observer, s eventSet, later Later) {
+	side := c.side // behind the active end's Closed c may be another's
 	if s.pending&OnConsumed != 0 {
 		o.Consumed(c, s.consumed)
 	}
@@ -201,7 +202,7 @@ func (c *Conn) call(o Observer, s eventSet, later Later) {
 	}
 	if s.pending&OnClosed != 0 {
 		o.Closed(c)
-		if c.side == passive {
+		if side == passive {
 			c.pair.passClosedOn()
 		}
 	}
