@@ -50,8 +50,8 @@ func (s *shard) write(line []byte) {
 	first, full := c == nil, false
 	if c != nil && cap(c.b)-len(c.b) < len(line) {
 		// Under s.mu, so that the chunks of a shard stay in order.
-		s.w.enqueue(c)
-		c, full = nil, true
+		full = s.w.enqueue(c)
+		c = nil
 	}
 	if c == nil {
 		c = s.w.take(len(line))

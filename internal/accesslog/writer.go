@@ -13,7 +13,12 @@ import (
 )
 
 const (
-	maxChunk   = 64 << 10
+	maxChunk = 64 << 10
+	// maxMuch is the most that waits for the flush interval. A file is written to
+	// by calls that Go's scheduler watches over, and for some milliseconds after
+	// each burst of them it looks every few microseconds what became of it: a
+	// burst for every chunk costs a busy gateway more than making the lines does.
+	maxMuch    = 1 << 20
 	maxShards  = 16
 	retryAfter = time.Second // between attempts on an output that fails
 )
@@ -23,11 +28,12 @@ const (
 type writer struct {
 	shards   []*shard
 	chunk    int // usual size of a chunk
+	much     int // bytes in full chunks that do not wait for the flush interval
 	limit    int // bytes of all chunks
 	interval time.Duration
 	onError  func(error)
 
-	wake, full chan struct{} // a shard has its first line; the queue has a full chunk
+	wake, full chan struct{} // a shard has its first line; the queue has much
 	ops        chan *op
 	quit, done chan struct{}
 	quitOnce   sync.Once
@@ -84,6 +90,7 @@ func newWriter(cfg Config, out io.Writer, own io.Closer) *writer {
 	}
 	// Each shard can fill one chunk while another is being written.
 	w.chunk = max(min(maxChunk, w.limit/(2*n)), 1)
+	w.much = min(maxMuch, w.limit/4)
 	go w.run()
 	return w
 }
@@ -118,16 +125,20 @@ func (w *writer) give(c *chunk) {
 	*c = chunk{b: c.b[:0]}
 	w.mu.Lock()
 	w.held -= size
-	if size == w.chunk && len(w.free) < max(2*len(w.shards), 8) {
+	if size == w.chunk && len(w.free) < max(2*len(w.shards), 8)+w.much/w.chunk {
 		w.free = append(w.free, c)
 	}
 	w.mu.Unlock()
 }
 
-func (w *writer) enqueue(c *chunk) {
+// enqueue reports whether there is so much that it is not to wait for the flush
+// interval.
+func (w *writer) enqueue(c *chunk) (much bool) {
 	w.mu.Lock()
 	w.queue = append(w.queue, c)
+	much = len(w.queue)*w.chunk >= w.much
 	w.mu.Unlock()
+	return much
 }
 
 // run waits for lines, gives them the flush interval to gather, and writes. It

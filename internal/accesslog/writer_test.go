@@ -73,7 +73,7 @@ func TestLinesWaitTheFlushIntervalForOthersThenGoInOneWrite(t *testing.T) {
 	})
 }
 
-func TestAFullChunkDoesNotWaitForTheInterval(t *testing.T) {
+func TestMuchDoesNotWaitForTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &sink{}
 		l := open(t, Config{Output: out})
@@ -82,8 +82,15 @@ func TestAFullChunkDoesNotWaitForTheInterval(t *testing.T) {
 			l.Record(r)
 		}
 		synctest.Wait() // no time passes
-		if got := out.String(); len(got) < maxChunk/2 {
-			t.Fatalf("%d bytes written, want a chunk", len(got))
+		if out.calls() != 0 {
+			t.Fatalf("%d writes of what can wait for more", out.calls())
+		}
+		for range 2 * maxMuch / 300 {
+			l.Record(r)
+		}
+		synctest.Wait()
+		if got := out.String(); len(got) < maxMuch {
+			t.Fatalf("%d bytes written, want %d", len(got), maxMuch)
 		}
 		closeLog(t, l)
 	})
