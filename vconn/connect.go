@@ -15,6 +15,15 @@ import (
 // once.
 type Acceptor interface{ AcceptVConn(*Conn) }
 
+// A LaterAcceptor is an Acceptor whose transactions have things to do together:
+// while one goroutine begins several in a row, what they leave to its Later is
+// done once they have all begun.
+type LaterAcceptor interface {
+	Acceptor
+	// AcceptVConnLater is AcceptVConn; later is for the time of the call.
+	AcceptVConnLater(c *Conn, later Later)
+}
+
 // An AcceptorFunc is a function that is an Acceptor. It is called in the
 // goroutine of Connect and must not block.
 type AcceptorFunc func(*Conn)
@@ -82,6 +91,7 @@ type Request struct{ Method, Host, Path, UserAgent string }
 // concurrent use. Make one with [NewConnector].
 type Connector struct {
 	acceptor Acceptor
+	late     LaterAcceptor  // acceptor, if it is one
 	session  *pitag.Session // of For; nil: none
 	stats    *registry
 	recent   atomic.Pointer[tagCounters] // of the last tag used: there is nearly always one
@@ -89,14 +99,15 @@ type Connector struct {
 
 // NewConnector returns a Connector that gives passive ends to a.
 func NewConnector(a Acceptor) *Connector {
-	return &Connector{acceptor: a, stats: new(registry)}
+	late, _ := a.(LaterAcceptor)
+	return &Connector{acceptor: a, late: late, stats: new(registry)}
 }
 
 // For returns a Connector that opens connections for session s: it is what
 // Conn.Session returns, and its client is the passive end's RemoteAddr. The
 // identity is still the caller's to give. It counts into the Stats of c.
 func (c *Connector) For(s *pitag.Session) *Connector {
-	f := &Connector{acceptor: c.acceptor, session: s, stats: c.stats}
+	f := &Connector{acceptor: c.acceptor, late: c.late, session: s, stats: c.stats}
 	f.recent.Store(c.recent.Load())
 	return f
 }
@@ -160,6 +171,16 @@ func (c *Connector) Prepare(o *Options) (*Conn, error) {
 // Accept gives the passive end of the connection whose active end a is, and which
 // Prepare has made, to the Acceptor.
 func (c *Connector) Accept(a *Conn) { c.acceptor.AcceptVConn(a.peer()) }
+
+// AcceptLater is Accept for who begins several transactions in a row, and is told
+// so by later; an Acceptor that is no LaterAcceptor does not hear of that.
+func (c *Connector) AcceptLater(a *Conn, later Later) {
+	if later == nil || c.late == nil {
+		c.Accept(a)
+		return
+	}
+	c.late.AcceptVConnLater(a.peer(), later)
+}
 
 func newPair(o *Options) *pair {
 	p := emptyPair()

@@ -3,6 +3,7 @@ package vconn_test
 import (
 	"testing"
 
+	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
 
@@ -46,5 +47,60 @@ func TestLaterComesFromWhoWrites(t *testing.T) {
 	a.SetObserver(o)
 	if p.Write([]byte("x")); o.later != nil {
 		t.Errorf("of a Write: %v", o.later)
+	}
+}
+
+// A lateAcceptor notes which Later a transaction began with.
+type lateAcceptor struct{ accepted []vconn.Later }
+
+func (l *lateAcceptor) AcceptVConn(c *vconn.Conn) { l.AcceptVConnLater(c, nil) }
+
+func (l *lateAcceptor) AcceptVConnLater(c *vconn.Conn, later vconn.Later) {
+	l.accepted = append(l.accepted, later)
+	c.Close()
+}
+
+// An Acceptor that wants to know gets the Later of who begins a transaction.
+func TestLaterComesFromWhoBegins(t *testing.T) {
+	later := new(pile)
+	acceptor := new(lateAcceptor)
+	for name, connector := range map[string]*vconn.Connector{
+		"all":       vconn.NewConnector(acceptor),
+		"a session": vconn.NewConnector(acceptor).For(&pitag.Session{}),
+	} {
+		for _, tc := range []struct {
+			how   string
+			begin func(*vconn.Conn)
+			want  vconn.Later
+		}{
+			{"Accept", func(c *vconn.Conn) { connector.Accept(c) }, nil},
+			{"AcceptLater", func(c *vconn.Conn) { connector.AcceptLater(c, later) }, later},
+			{"AcceptLater of nobody", func(c *vconn.Conn) { connector.AcceptLater(c, nil) }, nil},
+		} {
+			acceptor.accepted = nil
+			c, err := connector.Prepare(&vconn.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tc.begin(c)
+			if got := acceptor.accepted; len(got) != 1 || got[0] != tc.want {
+				t.Errorf("%s, %s: accepted with %v, want %v once", name, tc.how, got, tc.want)
+			}
+			c.Close()
+		}
+	}
+}
+
+// One that does not is called as always.
+func TestLaterIsOnlyForWhoWantsIt(t *testing.T) {
+	calls := 0
+	connector := vconn.NewConnector(vconn.AcceptorFunc(func(c *vconn.Conn) { calls++; c.Close() }))
+	c, err := connector.Prepare(&vconn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if connector.AcceptLater(c, new(pile)); calls != 1 {
+		t.Errorf("accepted %d times", calls)
 	}
 }
