@@ -87,7 +87,7 @@ func (s *Session) begin(st *stream) {
 	}
 	s.begins.late = slices.DeleteFunc(s.begins.late, func(b beginning) bool { return b.st == st })
 	st.late = false
-	s.connector.Accept(st.conn)
+	s.connector.AcceptLater(st.conn, s.turns.later)
 }
 
 // beginOld has those begin that were put off for long enough. It is called

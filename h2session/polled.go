@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/net/http2"
+
+	"github.com/h2gw/h2gw/vconn"
 )
 
 // A session needs no goroutine to read where its connection can be polled (see
@@ -46,8 +48,9 @@ func wouldBlock(err error) bool {
 type readTurns struct {
 	polled bool // constant once others know of the session
 	state  atomic.Uint32
-	lies   bool // at rest
-	drain  bool // reads to the end without looking
+	later  vconn.Later // of who runs the turn; nil: nobody but us has use of it
+	lies   bool        // at rest
+	drain  bool        // reads to the end without looking
 }
 
 // States of readTurns.
@@ -89,14 +92,15 @@ func (s *Session) poll() {
 	}
 }
 
-// news runs a turn, or has the one that runs look once more.
-func (s *Session) news(interface{ Later(f interface{ Flush() }) }) {
+// news runs a turn, or has the one that runs look once more. later is for the time
+// of the call; nil: nobody has other sessions' turns at hand.
+func (s *Session) news(later interface{ Later(f interface{ Flush() }) }) {
 	t := &s.turns
 	for {
 		switch t.state.Load() {
 		case turnOver:
 			if t.state.CompareAndSwap(turnOver, turnRuns) {
-				s.runTurns()
+				s.runTurns(later)
 				return
 			}
 		case turnRuns:
@@ -111,14 +115,14 @@ func (s *Session) news(interface{ Later(f interface{ Flush() }) }) {
 
 // runTurns runs turns as long as there is news. After it has made state turnOver
 // another's turn may run.
-func (s *Session) runTurns() {
+func (s *Session) runTurns(later vconn.Later) {
 	t := &s.turns
 	for {
-		switch s.readTurn() {
+		switch s.readTurn(later) {
 		case readHeld:
 			go func() {
 				s.awaitTaken()
-				s.runTurns()
+				s.runTurns(nil)
 			}()
 			return
 		case readEnd:
@@ -141,8 +145,11 @@ func (s *Session) runTurns() {
 	}
 }
 
-// readTurn is one turn. What it gives rise to is written at its end.
-func (s *Session) readTurn() (r reading) {
+// readTurn is one turn. What it gives rise to is written at its end. What the
+// transactions that it begins have to do together is left to later.
+func (s *Session) readTurn(later vconn.Later) (r reading) {
+	s.turns.later = later
+	defer func() { s.turns.later = nil }()
 	if s.inbox.promise() {
 		defer s.Flush()
 	}

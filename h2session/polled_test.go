@@ -197,3 +197,48 @@ func TestASessionThatIsDrainedAsItBeginsSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// A putsOff Acceptor answers when the round is over in which a request was read.
+type putsOff struct{}
+
+func (putsOff) AcceptVConn(c *vconn.Conn) { go putOff{c}.respond("at once") }
+
+func (putsOff) AcceptVConnLater(c *vconn.Conn, later vconn.Later) { later.Later(putOff{c}) }
+
+type putOff struct{ c *vconn.Conn }
+
+func (p putOff) Flush() { go p.respond("at the end") }
+
+func (p putOff) respond(body string) {
+	io.Copy(io.Discard, p.c) // else the client is told that nobody reads its request
+	respond(p.c, 200, body)
+	p.c.Close()
+}
+
+// A transaction that a poller's turn begins may leave something to its round.
+// (The first turns are those of the goroutine that begins the session.)
+func TestTransactionsBeginWithTheRoundOfTheirPoller(t *testing.T) {
+	if !netio.CanPoll {
+		t.Skip("connections of this system cannot be polled")
+	}
+	client, server := sockets(t, true, netio.PollerOf(0))
+	b := &bench{t: t, done: make(chan struct{})}
+	cl := b.serve(Config{}, client, server, vconn.NewConnector(putsOff{}))
+	cl.Handshake()
+	var short, posted string
+	for id := uint32(1); short != "at the end" || posted != "at the end"; id += 4 {
+		if id > 4000 {
+			t.Fatalf("answered %q, and %q with a body", short, posted)
+		}
+		cl.Get(id, "/")
+		cl.WantStatus(id, "200")
+		body, _ := cl.WantBody(id)
+		short = string(body)
+		cl.Headers(id+2, false, testkit.Request("POST", "/", "content-length", "3")...) // begins with its body
+		cl.Data(id+2, true, "abc")
+		cl.WantStatus(id+2, "200")
+		body, _ = cl.WantBody(id + 2)
+		posted = string(body)
+	}
+	cl.Close()
+}

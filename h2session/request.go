@@ -141,7 +141,7 @@ func (s *Session) connect(st *stream, txn uint64, head []byte) error {
 	if later {
 		s.beginLater(st)
 	} else {
-		s.connector.Accept(c)
+		s.connector.AcceptLater(c, s.turns.later)
 	}
 	s.opened = st
 	return nil

@@ -124,7 +124,7 @@ func (s *Session) unlock() {
 func (s *Session) serve(rested bool) {
 	if !rested && s.turns.polled {
 		s.watchWaits()
-		s.runTurns() // TLS may have read already what there is
+		s.runTurns(nil) // TLS may have read already what there is
 		return
 	}
 	if rested {

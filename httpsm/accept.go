@@ -12,8 +12,13 @@ import (
 // AcceptVConn runs one transaction on the passive end of a virtual connection:
 // as far as it goes without waiting before it returns, see inline.go. It
 // implements [vconn.Acceptor].
-func (m *Machine) AcceptVConn(c *vconn.Conn) {
+func (m *Machine) AcceptVConn(c *vconn.Conn) { m.AcceptVConnLater(c, nil) }
+
+// AcceptVConnLater is AcceptVConn. Requests that share an origin connection are
+// written together by what is left to later. It implements [vconn.LaterAcceptor].
+func (m *Machine) AcceptVConnLater(c *vconn.Conn, later vconn.Later) {
 	t := m.get()
+	t.later = later
 	t.cl = &t.own
 	t.own.open(c, c)
 	t.bind(sessionOf(c), c.Stream(), c.Txn())
