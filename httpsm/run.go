@@ -376,6 +376,9 @@ func (t *Txn) sendRequestHead() event {
 // fails, where the transaction may wait.
 func (t *Txn) writeOrigin(p []byte) (int, error) {
 	if t.inline {
+		if t.shared != nil {
+			return t.shared.TryWriteLater(p, t.later)
+		}
 		return t.await.TryWrite(p)
 	}
 	t.ex.SetWriteDeadline(t.writeDeadline(t.tick())) // hooks may have blocked

@@ -19,7 +19,7 @@ func (t *Txn) share() origin.Shared {
 	if t.rec.Retries > 0 || t.alone || t.m.cfg.Retries == 0 || !shareable(&t.req) || t.up.hasBody() || t.upgrade.asked {
 		return nil
 	}
-	t.shared = t.ep.Share()
+	t.shared = t.ep.Share(t.rec.Session.Lane)
 	return t.shared
 }
 

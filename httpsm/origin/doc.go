@@ -30,6 +30,8 @@
 //   - a connection's read buffer and framing position: the one goroutine that
 //     reads the exchange; its poller, or the timer of the read deadline, from
 //     Await to Resume;
+//   - a shared connection: pipeline_steps.go and pipeline_write.go say who reads,
+//     and who writes;
 //   - a connection as a whole: whoever took it from the pool, until Release;
 //   - counters: atomics.
 //

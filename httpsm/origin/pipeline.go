@@ -26,6 +26,10 @@ const MaxPipeline = 64
 // the response may still come and has to be read by somebody (Abandon).
 type Shared interface {
 	Awaitable
+	// TryWriteLater is TryWrite for who is called within a round of later's:
+	// requests that are written in the same round go out together at its end.
+	// later may be nil.
+	TryWriteLater(p []byte, later Later) (n int, err error)
 	// Last says that the present response is the connection's last: it says so
 	// itself, or ends with its connection. Those behind it then get ErrLast.
 	Last()
@@ -43,8 +47,11 @@ type Shared interface {
 // theirs without a lock.
 //
 // Connections are filled one after the other, each up to depth: what is written
-// and read together saves system calls. When none has room the request goes
-// alone, and one more connection is made in the background.
+// and read together saves system calls. A request takes room on a connection of
+// the poller that has read it, if there is any: then one goroutine writes it,
+// with others of its round, and passes its response on. If there is none, one
+// more connection is made in the background, and the request goes to a connection
+// of another poller meanwhile, or alone.
 type pipelines struct {
 	e     *Endpoint
 	depth int32
@@ -52,7 +59,7 @@ type pipelines struct {
 
 	proven  atomic.Bool                 // the endpoint has kept a connection open
 	list    atomic.Pointer[[]*pipeline] // never changed in place
-	hint    atomic.Uint32               // where there was room last
+	hints   [laneHints]atomic.Uint32    // where there was room last, for each lane or some
 	ticks   atomic.Uint32               // coarse clock; runs while requests are outstanding
 	now     atomic.Int64                // when it ticked last; Unix nanoseconds
 	ticking atomic.Bool
@@ -91,36 +98,51 @@ func newPipelines(e *Endpoint, depth int) *pipelines {
 	return s
 }
 
+// laneHints is as many as matter: a hint that is another's costs a look or two.
+const laneHints = 8
+
 // Share returns an exchange on a connection that other requests use as well, or
 // nil: sharing is off, the endpoint has not shown yet that it keeps connections
 // open, there is no room, or the endpoint has as many responses to give that
 // nobody wants as would fill a connection. (Cancelling is cheap, and the origin
 // works on: without that bound it would be a way to pile work up.) It does not
-// block. Only requests without a body
-// that may safely be sent twice are for it.
-func (e *Endpoint) Share() Shared {
+// block. Only requests without a body that may safely be sent twice are for it.
+// lane is as in TryGet.
+func (e *Endpoint) Share(lane int) Shared {
 	s := e.shared
 	if s == nil || !s.proven.Load() || s.abandoned.Load() >= s.depth {
 		return nil
 	}
 	list := *s.list.Load()
-	n := uint32(len(list))
-	from := s.hint.Load()
-	for i := range n {
-		at := (from + i) % n
-		if p := list[at]; p.take(s.depth) {
-			if i > 0 {
-				s.hint.Store(at)
-			}
-			if !s.ticking.Load() {
-				s.startTicking()
-			}
-			e.load.Add(1)
-			return p.turn()
+	p := s.take(list, lane, true)
+	if p == nil {
+		if len(list) < s.limit && !s.growing.Load() {
+			s.grow(lane)
+		}
+		if p = s.take(list, lane, false); p == nil {
+			return nil
 		}
 	}
-	if len(list) < s.limit && !s.growing.Load() {
-		s.grow()
+	if !s.ticking.Load() {
+		s.startTicking()
+	}
+	e.load.Add(1)
+	return p.turn()
+}
+
+// take reserves room for a request on one of list; nil: there is none. own: of
+// lane; else of another.
+func (s *pipelines) take(list []*pipeline, lane int, own bool) *pipeline {
+	n, hint := uint32(len(list)), &s.hints[lane%laneHints]
+	from := hint.Load()
+	for i := range n {
+		at := (from + i) % n
+		if p := list[at]; p.of(lane) == own && p.take(s.depth) {
+			if own && i > 0 {
+				hint.Store(at)
+			}
+			return p
+		}
 	}
 	return nil
 }
@@ -134,9 +156,9 @@ func (e *Endpoint) KeptAlive() {
 	}
 }
 
-// grow makes one more connection, in the background. Half of the endpoint's
+// grow makes one more connection, for lane, in the background. Half of the endpoint's
 // connections are left to requests that go alone.
-func (s *pipelines) grow() {
+func (s *pipelines) grow(lane int) {
 	if !s.growing.CompareAndSwap(false, true) {
 		return
 	}
@@ -147,7 +169,7 @@ func (s *pipelines) grow() {
 		s.growing.Store(false)
 		return
 	}
-	go s.connect()
+	go s.connect(lane)
 }
 
 // place takes a place to make a connection in, if one is free.
@@ -161,13 +183,14 @@ func (p *pool) place() bool {
 	return true
 }
 
-func (s *pipelines) connect() {
+func (s *pipelines) connect(lane int) {
 	defer s.growing.Store(false)
 	c, err := s.e.connect(s.ctx)
 	if err != nil {
 		s.pauseFor(brokenPause)
 		return
 	}
+	c.poll(lane)
 	p := newPipeline(s, c)
 	s.mu.Lock()
 	retired := s.retired
@@ -181,8 +204,7 @@ func (s *pipelines) connect() {
 		p.drop()
 		return
 	}
-	go p.write()
-	go p.read()
+	p.begin()
 	s.startTicking() // for its idle time
 }
 

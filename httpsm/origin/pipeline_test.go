@@ -60,7 +60,7 @@ func (a *asking) write(t testing.TB) {
 // shared shares a connection, of which there must be one with room.
 func shared(t testing.TB, e *Endpoint) Shared {
 	t.Helper()
-	x := e.Share()
+	x := e.Share(0)
 	if x == nil {
 		t.Fatal("no room on a shared connection")
 	}
@@ -240,7 +240,7 @@ func pipelining(t *testing.T, change func(*Config), script testkit.Script, test 
 		e := g.Endpoints()[0]
 		e.KeptAlive()
 		x := get(t, e, false)
-		if e.Share() != nil {
+		if e.Share(0) != nil {
 			t.Fatal("shared before there is a connection")
 		}
 		synctest.Wait() // one is made
@@ -270,12 +270,12 @@ func TestNothingIsSharedWithoutNeed(t *testing.T) {
 				if tc.proven {
 					e.KeptAlive()
 				}
-				x := e.Share()
+				x := e.Share(0)
 				if x != nil {
 					t.Fatal("shared before there is a connection")
 				}
 				synctest.Wait()
-				if x = e.Share(); (x != nil) != tc.want {
+				if x = e.Share(0); (x != nil) != tc.want {
 					t.Errorf("shared: %v", x != nil)
 				}
 				if x != nil {
@@ -365,7 +365,7 @@ func TestRequestsAreWrittenTogether(t *testing.T) {
 		})
 		e := g.Endpoints()[0]
 		e.KeptAlive()
-		e.Share()
+		e.Share(0)
 		synctest.Wait()
 		all := []*asking{ask(t, shared(t, e), "/first")}
 		synctest.Wait() // it is being written
@@ -396,8 +396,9 @@ func (c gatedConn) Write(b []byte) (int, error) {
 func TestASharedExchangeAllocatesNothing(t *testing.T) {
 	e := echoOrigin(t)
 	e.shared = newPipelines(e, 8)
+	e.shared.ticking.Store(true) // it does not tick: how slow the origin is here says nothing
 	e.KeptAlive()
-	e.Share()
+	e.Share(0)
 	eventually(t, func() bool { return e.Stats().Pipelines == 1 })
 	t.Cleanup(e.shared.retire)
 	if n := testing.AllocsPerRun(1000, func() {
@@ -415,10 +416,10 @@ func TestAConnectionIsSharedByAsManyAsMay(t *testing.T) {
 	pipelining(t, func(c *Config) { c.MaxConns = 5 }, testkit.Silent, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
 		var all []Shared
 		for {
-			x := e.Share()
+			x := e.Share(0)
 			if x == nil {
 				synctest.Wait() // another connection is made
-				if x = e.Share(); x == nil {
+				if x = e.Share(0); x == nil {
 					break
 				}
 			}
@@ -534,7 +535,7 @@ func TestStrayBytesEndTheConnection(t *testing.T) {
 			c.ReadToEnd()
 		}, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
 			ask(t, shared(t, e), "/a").wantAnswer(t)
-			if x := e.Share(); x != nil { // it may not have been read yet
+			if x := e.Share(0); x != nil { // it may not have been read yet
 				ask(t, x, "/b").wantError(t, ErrStray)
 			}
 			wantClosed(t, o.Conn(2))
@@ -563,11 +564,11 @@ func TestStrayBytesEndTheConnection(t *testing.T) {
 			if s := e.Stats(); s.PipelineStray != 1 || s.InFlight != 0 {
 				t.Errorf("%+v", s)
 			}
-			if x := e.Share(); x != nil {
+			if x := e.Share(0); x != nil {
 				t.Error("shared again at once")
 			}
 			time.Sleep(strayPause + time.Second)
-			e.Share()
+			e.Share(0)
 			synctest.Wait()
 			shared(t, e).Release(true)
 		})
@@ -583,7 +584,7 @@ func TestAConnectionWithASlowResponseTakesNoMore(t *testing.T) {
 		a, b := ask(t, shared(t, e), "/a"), ask(t, shared(t, e), "/b")
 		shared(t, e).Release(true) // not slow yet
 		time.Sleep(5 * tick)
-		if e.Share() != nil {
+		if e.Share(0) != nil {
 			t.Error("taken behind a slow one")
 		}
 		a.wantAnswer(t)
@@ -614,7 +615,7 @@ func TestAConnectionWithALargeResponseTakesNoMore(t *testing.T) {
 			}
 		}
 		x.Discard(len(x.Buffered()))
-		if e.Share() != nil {
+		if e.Share(0) != nil {
 			t.Error("taken behind a large one")
 		}
 		gate.Unlock()
@@ -729,13 +730,13 @@ func TestAbandonedWorkIsBounded(t *testing.T) {
 		for i := range 8 {
 			all = append(all, ask(t, shared(t, e), pathOf(i)))
 		}
-		e.Share()
+		e.Share(0)
 		synctest.Wait() // there is another connection, with room
 		for i, a := range all {
 			shared(t, e).Release(true)
 			a.x.Abort()
 			a.wantError(t, ErrAborted)
-			if i == 7 && e.Share() != nil {
+			if i == 7 && e.Share(0) != nil {
 				t.Error("shared, with a connection's worth of responses for nobody outstanding")
 			}
 		}
@@ -879,7 +880,7 @@ func TestTheLastResponse(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 		unwritten.Release(true)
-		if e.Share() != nil {
+		if e.Share(0) != nil {
 			t.Error("shared again")
 		}
 		if err := x.Fill(); err != nil || string(x.Buffered()) != "body" {
@@ -972,7 +973,7 @@ func TestTheLifetimeOfConnectionsIsLearnt(t *testing.T) {
 			for range 3 * life / burst {
 				var sent []*asking
 				for len(sent) < burst {
-					x := e.Share()
+					x := e.Share(0)
 					if x == nil {
 						time.Sleep(tick)
 						continue
@@ -1055,7 +1056,7 @@ func TestRetireAndCloseLetRequestsEnd(t *testing.T) {
 				a, b := ask(t, shared(t, e), "/a"), ask(t, shared(t, e), "/b")
 				end(e.group)
 				end(e.group)
-				if e.Share() != nil {
+				if e.Share(0) != nil {
 					t.Error("shared after that")
 				}
 				a.wantAnswer(t)
@@ -1071,7 +1072,7 @@ func TestRetireAndCloseLetRequestsEnd(t *testing.T) {
 	t.Run("while connecting", func(t *testing.T) {
 		inBubble(t, func(c *Config) { c.Pipeline = 4 }, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
 			e.KeptAlive()
-			e.Share()
+			e.Share(0)
 			e.group.Close()
 			synctest.Wait()
 			if s := e.Stats(); s.Pipelines != 0 || s.Active != 0 {
@@ -1087,7 +1088,7 @@ func TestAnOriginThatDoesNotRead(t *testing.T) {
 		big := "/" + strings.Repeat("x", 60<<10)
 		var all []*asking
 		for range 8 {
-			if x := e.Share(); x != nil {
+			if x := e.Share(0); x != nil {
 				all = append(all, ask(t, x, big))
 				synctest.Wait()
 			}
@@ -1149,7 +1150,7 @@ func TestNoConnectionIsMadeAgainAndAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pipelining(t, nil, script, func(t *testing.T, o *testkit.Origin, e *Endpoint) {
 				for range 100 { // ten seconds
-					if x := e.Share(); x != nil {
+					if x := e.Share(0); x != nil {
 						ask(t, x, "/").wantEnd(t)
 					}
 					time.Sleep(100 * time.Millisecond)
@@ -1193,7 +1194,7 @@ func TestConnectionsAreSharedOverTLS(t *testing.T) {
 			e.shared = newPipelines(e, 8)
 			e.shared.ticking.Store(true) // it does not tick: how slow the origin is here says nothing
 			e.KeptAlive()
-			e.Share()
+			e.Share(0)
 			eventually(t, func() bool { return e.Stats().Pipelines == 1 })
 			var all []*asking
 			for i := range 7 {
@@ -1250,7 +1251,7 @@ func TestManyShareConnectionsOverSockets(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(uint64(w), 7))
 			for i := range 300 {
 				var x Shared
-				eventually(t, func() bool { x = e.Share(); return x != nil })
+				eventually(t, func() bool { x = e.Share(0); return x != nil })
 				a := &asking{x: x, path: fmt.Sprintf("/%d/%d", w, i), ended: make(chan struct{})}
 				a.write(t)
 				switch {

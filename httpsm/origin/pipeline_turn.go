@@ -15,7 +15,7 @@ type turn struct {
 	deadline atomic.Int64  // of reading, Unix nanoseconds; 0: none
 	set      atomic.Uint32 // tick at which it was set
 
-	holds bool // the bytes read are its own; of its owner, and the reader when it waits
+	holds bool // the bytes read are its own; of its owner, and who takes steps when it waits
 	got   int  // bytes of the response discarded; of its owner
 
 	// Guarded by p.mu.
@@ -45,44 +45,6 @@ func (p *pipeline) turn() *turn {
 
 var errTwoWrites = errors.New("origin: a second Write on a shared exchange: want the whole request in one")
 
-// TryWrite hands the request to the connection's writer.
-func (t *turn) TryWrite(b []byte) (int, error) {
-	p := t.p
-	p.mu.Lock()
-	n, err := t.writeLocked(b)
-	p.mu.Unlock()
-	return n, err
-}
-
-func (t *turn) writeLocked(b []byte) (int, error) {
-	p := t.p
-	switch {
-	case t.aborted:
-		return 0, ErrAborted
-	case t.number != 0:
-		return 0, errTwoWrites
-	case p.err != nil || p.last:
-		return 0, ErrBroken
-	}
-	now := p.s.ticks.Load()
-	t.waited = p.done != p.queued
-	p.queued++
-	t.number, t.written, t.first = p.queued, now, now
-	p.ring[(t.number-1)%uint64(len(p.ring))] = t
-	if l := p.s.lifetime.Load(); l != 0 && t.number >= l {
-		p.shut.Or(shutAged)
-	}
-	p.out = append(p.out, b...)
-	if len(p.out) >= maxUnwritten {
-		p.shut.Or(shutFull)
-	}
-	p.writer.Signal()
-	return len(b), nil
-}
-
-// Write is TryWrite: collecting never blocks.
-func (t *turn) Write(b []byte) (int, error) { return t.TryWrite(b) }
-
 func (t *turn) Buffered() []byte {
 	if !t.holds {
 		return nil
@@ -107,6 +69,7 @@ func (t *turn) Await(r Resumer) bool {
 	p := t.p
 	p.mu.Lock()
 	t.awaitLocked(r)
+	p.kickLocked()
 	p.mu.Unlock()
 	return true
 }
@@ -123,6 +86,7 @@ func (t *turn) Abandon(r Resumer) {
 	t.aborted, t.fault = false, nil
 	t.awaitLocked(r)
 	t.seen = 0 // by r
+	p.kickLocked()
 }
 
 // awaitLocked gives up what is buffered. What there is to see already is seen on
@@ -137,7 +101,8 @@ func (t *turn) awaitLocked(r Resumer) {
 	t.resumer = r
 }
 
-// waitLocked makes the exchange one that waits for more than it has seen.
+// waitLocked makes the exchange one that waits for more than it has seen, which
+// may make a step possible.
 func (t *turn) waitLocked() {
 	p := t.p
 	t.seen = len(t.Buffered())
@@ -145,7 +110,6 @@ func (t *turn) waitLocked() {
 	if p.holder == t {
 		p.holder = nil
 	}
-	p.reader.Signal()
 }
 
 // wakeLocked ends the wait. It returns who is to be resumed, nil if that is a
@@ -159,7 +123,8 @@ func (t *turn) wakeLocked() Resumer {
 	return r
 }
 
-// Fill waits until the reader has read more, or something has gone wrong.
+// Fill waits until more is there, or something has gone wrong. If it is the first
+// it reads what has arrived itself.
 func (t *turn) Fill() error {
 	p := t.p
 	p.mu.Lock()
@@ -176,6 +141,7 @@ func (t *turn) Fill() error {
 			return os.ErrDeadlineExceeded
 		}
 		t.waitLocked()
+		p.advanceLocked(nil)
 		for t.waits {
 			t.wake.Wait()
 		}
@@ -251,7 +217,7 @@ func (t *turn) Last() {
 	if t.number >= uint64(len(p.ring)) { // else it is no bound but a mood
 		p.s.lifetime.Store(t.number)
 	}
-	p.reader.Signal()
+	p.kickLocked()
 }
 
 // Abort ends the exchange, not the connection. The caller may hold locks that
@@ -302,7 +268,7 @@ func (t *turn) Release(reusable bool) {
 	if p.holder == t {
 		p.holder = nil
 	}
-	p.reader.Signal()
+	p.kickLocked()
 	p.mu.Unlock()
 	if t.abandoned {
 		p.s.abandoned.Add(-1)

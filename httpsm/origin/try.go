@@ -212,6 +212,13 @@ func (c *conn) fillPolled() error {
 	}
 }
 
+// arrived says whether there may be something for fillNow.
+func (c *conn) arrived() bool { return c.state.Load()&ready != 0 }
+
+// fillNow is Fill where a poller waits, without waiting: errWouldBlock if nothing
+// has arrived.
+func (c *conn) fillNow() error { return c.fail(c.pull()) }
+
 // takeFailure is what a Resume was about, if not about bytes.
 func (c *conn) takeFailure() error {
 	err := c.failure
