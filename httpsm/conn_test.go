@@ -139,7 +139,7 @@ func pipeline(client *testkit.Conn, rng *rand.Rand) error {
 	}
 	var got strings.Builder
 	buf := make([]byte, 64<<10)
-	client.SetReadDeadline(time.Now().Add(10 * time.Second))
+	client.SetReadDeadline(time.Now().Add(time.Minute))
 	for strings.Count(got.String(), "HTTP/1.1 200") < n || !strings.HasSuffix(got.String(), want.String()[strings.LastIndex(want.String(), "/"):]) {
 		k, err := client.Read(buf)
 		got.Write(buf[:k])

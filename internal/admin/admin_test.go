@@ -88,7 +88,7 @@ func TestAnAddressInUseIsAClearError(t *testing.T) {
 }
 
 func TestCloseBeforeServeFreesTheAddress(t *testing.T) {
-	s, err := Listen(Config{Addr: "127.0.0.1:0"})
+	s, err := Listen(Config{Addr: testkit.ReservePort(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
