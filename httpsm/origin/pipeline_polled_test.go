@@ -299,6 +299,7 @@ func TestALongHeadOnASharedConnectionIsItsOwnFault(t *testing.T) {
 // has none, and only such as are needed are made.
 func TestRequestsPreferConnectionsOfTheirPoller(t *testing.T) {
 	l := newLine(t, func(c *Config) { c.Pipeline, c.MaxConns = 2, 4 })
+	l.Endpoint.shared.ticking.Store(true) // it does not tick: nothing is slow
 	l.KeptAlive()
 	pipelines := func(n int) {
 		t.Helper()
