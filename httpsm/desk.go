@@ -11,9 +11,10 @@ import (
 // and a thousand transactions that wait would each have one in the far caches: who
 // runs takes a desk that was used just now, and leaves it when it waits.
 //
-// It belongs to who runs the transaction. One that is on a goroutine of its crew
-// keeps it to its end. What hooks may ask for (Txn.Request) is kept, too: where
-// there can be hooks the desk is.
+// It belongs to who runs the transaction. What hooks may ask for (Txn.Request) is
+// kept: where there can be hooks the desk is. An HTTP/1.1 client's response depends
+// on its request head, so such a transaction keeps it to its end, too; and one on a
+// goroutine of its crew once bytes of the response have come.
 type desk struct {
 	req      RequestHead // the client's
 	oreq     RequestHead // the origin's

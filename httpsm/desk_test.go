@@ -3,8 +3,10 @@ package httpsm
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/vconn"
 )
 
 // remember has r note the transaction that begins next.
@@ -73,5 +75,26 @@ func TestAnAnswerOfOursToHEADHasNoBody(t *testing.T) {
 		}
 		c.Close()
 		r.wantRecord(HTTPProtocolError, 502)
+	})
+}
+
+// One on a goroutine of its crew has none either, as long as no byte has come.
+func TestATransactionThatUploadsHasNoDesk(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		r := newInlineRig(t, nil)
+		txn := r.remember()
+		c := r.request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", func(o *vconn.Options) { o.Ended = false })
+		r.wantCrew(1)
+		if txn().desk != nil {
+			t.Error("it waits for its origin, and has a desk")
+		}
+		c.Write([]byte("abc"))
+		c.CloseWrite()
+		synctest.Wait()
+		r.a.answer(okResponse, nil)
+		synctest.Wait()
+		wantStatus(t, r.all(c), 200)
+		c.Close()
+		r.wantRecord(Completed, 200)
 	})
 }

@@ -57,7 +57,12 @@ func (t *Txn) readResponseHead() event {
 		if t.inline {
 			return event{kind: evWait}
 		}
-		if err := t.fillOrigin(t.since, t.m.cfg.Timeouts.ResponseHead); err != nil {
+		if !t.gotBytes && t.cl.vc != nil && t.explain == nil && !t.mayBeHooked() {
+			t.leaveDesk()
+		}
+		err := t.fillOrigin(t.since, t.m.cfg.Timeouts.ResponseHead)
+		t.takeDesk()
+		if err != nil {
 			return t.originFailed(err)
 		}
 	}
