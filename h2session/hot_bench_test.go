@@ -91,27 +91,29 @@ func BenchmarkReadFrames(b *testing.B) {
 // with one field that is new each time.
 func BenchmarkPull(b *testing.B) {
 	for _, size := range []int{100, 10 << 10} {
-		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
-			text := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 23 Nov 2026 08:07:39 GMT\r\n"+
-				"Content-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\nETag: \"65a1b2c3-0000\"\r\nVia: 1.1 h2gw\r\n\r\n", size)
-			tag := text[bytes.Index(text, []byte("-0000\"")):][1:5]
-			text = append(text, make([]byte, size)...)
-			w := puller{enc: newBlockEncoder(), frameSize: minFrameSize}
-			body, src := new(h1.BodyReader), new(textSource)
-			var out []byte
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				for at := range tag {
-					tag[at] = "0123456789abcdef"[i>>(4*at)&15]
-				}
-				src.text = text
-				r := response{src: src, body: body}
-				var p pulled
-				if out, p = w.pull(&r, 1, out[:0], minFrameSize); !p.end {
-					b.Fatalf("%+v", p)
-				}
-			}
-		})
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) { pullMany(b, size) })
+	}
+}
+
+func pullMany(b *testing.B, size int) {
+	text := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 23 Nov 2026 08:07:39 GMT\r\n"+
+		"Content-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\nETag: \"65a1b2c3-0000\"\r\nVia: 1.1 h2gw\r\n\r\n", size)
+	text = append(text, make([]byte, size)...)
+	tag := text[bytes.Index(text, []byte("-0000\"")):][1:5]
+	w := puller{enc: newBlockEncoder(), frameSize: minFrameSize}
+	body, src := new(h1.BodyReader), new(textSource)
+	var out []byte
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		for at := range tag {
+			tag[at] = "0123456789abcdef"[i>>(4*at)&15]
+		}
+		src.text = text
+		r := response{src: src, body: body}
+		var p pulled
+		if out, p = w.pull(&r, 1, out[:0], minFrameSize); !p.end {
+			b.Fatalf("%+v", p)
+		}
 	}
 }
 
