@@ -9,7 +9,8 @@ import (
 )
 
 // WrapPolled is Wrap, of a connection that p waits for, as Accept returns them. It
-// takes c's file descriptor from package net. A nil p, or none on this system: it
+// takes c's file descriptor from package net, and is for tests that have no listener
+// to accept from. A nil p, or none on this system: it
 // is Wrap.
 func WrapPolled(c net.Conn, p *Poller) net.Conn {
 	tcp, ok := c.(*net.TCPConn)
