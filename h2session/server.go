@@ -77,8 +77,8 @@ func (s *Server) ServeSession(ctx context.Context, conn net.Conn, sess *pitag.Se
 
 // ServeUntilRest serves conn as ServeSession does, but returns when the session
 // rests for the first time, if that comes before its end, and at once where conn
-// can be polled; over is called at the end in either case. It saves the goroutine that would wait for the end, which
-// is much of what an idle session costs.
+// can be polled; over is called at the end in either case. It saves the goroutine
+// that would wait for the end, which is much of what an idle session costs.
 func (s *Server) ServeUntilRest(conn net.Conn, sess *pitag.Session, over func(*pitag.SessionRecord)) {
 	s.begin(conn, sess, over).serve(false)
 }

@@ -269,15 +269,20 @@ func (d *descriptor) Write(f func(fd uintptr) bool) error {
 // deadline has passed, or somebody closes.
 func (d *descriptor) awaitRoom() error {
 	d.full.Store(true)
-	switch {
-	case !d.use():
+	if !d.use() {
 		return net.ErrClosed
-	case !d.attach():
-		d.done()
+	}
+	attached := d.attach()
+	if attached {
+		d.poller.Again(d.fd)
+	}
+	d.done()
+	switch {
+	case d.uses.Load() >= closing: // which may be why it was not attached
+		return net.ErrClosed
+	case !attached:
 		return errNoPoller
 	}
-	d.poller.Again(d.fd)
-	d.done()
 	var passed <-chan time.Time
 	if by := d.sendBy.Load(); by != 0 {
 		left := time.Until(time.Unix(0, by))

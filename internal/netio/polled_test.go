@@ -225,7 +225,12 @@ func TestPolledConnectionsAreClosedAtAnyTime(t *testing.T) {
 	for i := range 200 {
 		c, peer, h := polledPair(t)
 		done := make(chan bool, 3)
-		go func() { c.writeAll(make([]byte, 1<<20)); done <- true }()
+		go func() {
+			if err := c.writeAll(make([]byte, 1<<20)); errors.Is(err, errNoPoller) {
+				t.Error("closed, and taken for one that cannot be waited for")
+			}
+			done <- true
+		}()
 		go func() { peer.Write([]byte("x")); peer.Close(); done <- true }()
 		go func() {
 			time.Sleep(time.Duration(i%10) * 20 * time.Microsecond)
