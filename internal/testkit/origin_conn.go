@@ -101,15 +101,22 @@ func (c *OriginConn) ReadHead() (head string, ok bool) {
 
 // ReadUntil reads up to and with mark, as ReadHead does.
 func (c *OriginConn) ReadUntil(mark string) (s string, ok bool) {
+	s, err := c.TryUntil(mark)
+	if err != nil && s != "" && !c.o.endedBy(err) {
+		c.failf("received %q, then %v; want it to go on until %q", s, err, mark)
+	}
+	return s, err == nil
+}
+
+// TryUntil is ReadUntil of a client that may leave at any moment: an end before
+// mark is an error, with what came until then, and fails nothing.
+func (c *OriginConn) TryUntil(mark string) (string, error) {
 	for {
 		if i := bytes.Index(c.pending, []byte(mark)); i >= 0 {
-			return c.cut(i + len(mark)), true
+			return c.cut(i + len(mark)), nil
 		}
 		if err := c.more(); err != nil {
-			if len(c.pending) == 0 || c.o.endedBy(err) {
-				return "", false
-			}
-			c.failf("received %q, then %v; want it to go on until %q", c.pending, err, mark)
+			return c.cut(len(c.pending)), err
 		}
 	}
 }
