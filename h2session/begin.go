@@ -3,6 +3,8 @@ package h2session
 import (
 	"net"
 	"slices"
+	"sync/atomic"
+	"time"
 )
 
 // A request can go to its transaction when its head is here. But most bodies are
@@ -10,8 +12,13 @@ import (
 // or will have in a moment: a transaction that finds its request whole passes it
 // on in one write, and needs nobody to wait for the rest. So the transaction of a
 // request that has a body begins when the body is complete, or long, or when the
-// read loop has nothing more to read: the client is never waited for. Until then
-// what it sends is in the virtual connection, as if the transaction were slow.
+// read loop has nothing more to read. Until then what it sends is in the virtual
+// connection, as if the transaction were slow.
+//
+// A session that is polled reads in turns, and the end of a turn cuts many bodies
+// in two. A request that has said how short its body is waits for the rest then,
+// for a moment (bodyPatience); any other begins, as its client may wait for an
+// answer.
 
 const (
 	// shortBody is how much of a body is waited for.
@@ -19,6 +26,9 @@ const (
 	// patience is how many bytes of the connection a transaction is put off for
 	// at most, while other streams give the read loop always something to do.
 	patience = 2 * shortBody
+	// bodyPatience is how long the rest of a body is waited for when a turn has
+	// ended, give or take the reminder's.
+	bodyPatience = time.Millisecond
 )
 
 // beginnings are the streams whose transactions have not begun, in the order of
@@ -28,11 +38,16 @@ type beginnings struct {
 	// told is true when the connection says that a read is going to wait;
 	// otherwise any may.
 	told bool
+
+	// left says that a turn has left some, reminded that the reminder knows the
+	// session.
+	left, reminded atomic.Bool
 }
 
 type beginning struct {
-	st *stream
-	at uint64 // frameReader.total when the request came
+	st    *stream
+	at    uint64    // frameReader.total when the request came
+	since time.Time // when it came, if its body may be waited for between turns
 }
 
 // watchWaits asks the connection to say when the read loop is going to wait.
@@ -55,7 +70,9 @@ func (s *Session) watchWaits() {
 
 // waits is called when the read loop is about to wait.
 func (s *Session) waits() {
-	s.beginAll()
+	if !s.turns.polled {
+		s.beginAll()
+	} // else nothing waits: the end of the turn is near
 	if !s.greeted {
 		s.greet()
 	}
@@ -75,7 +92,11 @@ func (b *requestBody) canWait() bool { return b.length <= shortBody }
 
 // beginLater notes that st's transaction is to begin.
 func (s *Session) beginLater(st *stream) {
-	s.begins.late = append(s.begins.late, beginning{st, s.in.total})
+	b := beginning{st: st, at: s.in.total}
+	if st.request.length >= 0 && !s.block.expects {
+		b.since = s.in.now
+	}
+	s.begins.late = append(s.begins.late, b)
 	st.late = true
 }
 
@@ -99,6 +120,26 @@ func (s *Session) beginOld() {
 	}
 	for len(s.begins.late) > 0 && s.in.total-s.begins.late[0].at >= patience {
 		s.begin(s.begins.late[0].st)
+	}
+}
+
+// beginDue ends a turn: all begin but those whose body is going to be here in a
+// moment. For these the reminder has another turn run, should nothing come.
+func (s *Session) beginDue() {
+	b := &s.begins
+	for i := 0; i < len(b.late); {
+		if l := &b.late[i]; l.since.IsZero() || s.in.now.Sub(l.since) >= bodyPatience {
+			s.begin(l.st)
+		} else {
+			i++
+		}
+	}
+	left := len(b.late) > 0
+	if left != b.left.Load() {
+		b.left.Store(left)
+	}
+	if left && !b.reminded.Swap(true) {
+		s.srv.reminder.add(s)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"golang.org/x/net/http2"
 
@@ -52,6 +53,10 @@ type lateBench struct {
 
 func startLate(t *testing.T, server func(net.Conn) net.Conn) *lateBench {
 	client, conn := testkit.Pipe()
+	return startLateOn(t, client, server(conn))
+}
+
+func startLateOn(t *testing.T, client, server net.Conn) *lateBench {
 	l := &lateBench{out: &bundle{Conn: client}, found: make(chan begun, 100)}
 	accept := vconn.AcceptorFunc(func(c *vconn.Conn) {
 		text := make([]byte, c.Buffered())
@@ -67,7 +72,7 @@ func startLate(t *testing.T, server func(net.Conn) net.Conn) *lateBench {
 			}
 		}()
 	})
-	l.bench = startConnector(t, l.out, server(conn), vconn.NewConnector(accept))
+	l.bench = startConnector(t, l.out, server, vconn.NewConnector(accept))
 	l.out.pending = append(l.out.pending, http2.ClientPreface...)
 	l.Settings()
 	l.out.flush()
@@ -80,9 +85,19 @@ func startLate(t *testing.T, server func(net.Conn) net.Conn) *lateBench {
 
 func telling(c net.Conn) net.Conn { return c }
 
+// settle waits for what begins without more to read; where sessions are polled
+// that may take a moment.
+func (l *lateBench) settle() {
+	synctest.Wait()
+	if polled {
+		time.Sleep(2 * bodyPatience)
+		synctest.Wait()
+	}
+}
+
 func (l *lateBench) wantBegun(want begun) {
 	l.t.Helper()
-	synctest.Wait()
+	l.settle()
 	select {
 	case got := <-l.found:
 		if got != want {
@@ -253,7 +268,7 @@ func TestATransactionBeginsThoughItsStreamIsOver(t *testing.T) {
 				l.Data(1, false, "bo")
 				end(l)
 				l.out.flush()
-				synctest.Wait()
+				l.settle()
 				if n := len(l.found); n != 1 {
 					t.Fatalf("%d transactions have begun", n)
 				}
@@ -279,4 +294,52 @@ func TestATransactionBeginsWithItsTrailers(t *testing.T) {
 			t.Errorf("cause %v", r.Cause)
 		}
 	})
+}
+
+// The end of a turn cuts bodies in two. The rest of a short one is waited for, for a
+// moment.
+func TestATransactionOfAPolledSessionBeginsWithABodyInTwoPieces(t *testing.T) {
+	const size = 10 << 10
+	all := strings.Repeat("x", size)
+	first, rest := all[:size/3], all[size/3:]
+	for name, tc := range map[string]struct {
+		fields []string
+		gap    time.Duration // between the pieces
+		whole  bool
+	}{
+		"at once":                          {[]string{"content-length", strconv.Itoa(size)}, 0, true},
+		"before a moment has passed":       {[]string{"content-length", strconv.Itoa(size)}, bodyPatience / 2, true},
+		"too late":                         {[]string{"content-length", strconv.Itoa(size)}, 3 * bodyPatience, false},
+		"of a length that is not known":    {nil, 0, false},
+		"of a client that wants an answer": {[]string{"content-length", strconv.Itoa(size), "expect", "100-continue"}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				client, server := testkit.Pipe()
+				l := startLateOn(t, client, &polledConn{gatherConn{Conn: server}})
+				for id := uint32(1); id < 9; id += 2 { // the reminder is used again
+					l.Post(id, "/", tc.fields...)
+					l.out.flush() // a turn with nothing but the head
+					synctest.Wait()
+					l.Data(id, false, first)
+					l.out.flush()
+					synctest.Wait()
+					time.Sleep(tc.gap)
+					synctest.Wait()
+					began := len(l.found) > 0
+					l.Data(id, true, rest)
+					l.out.flush()
+					synctest.Wait()
+					b := <-l.found
+					if began == tc.whole || b.ended != tc.whole || tc.whole && b.body != all {
+						t.Errorf("stream %d: began early %t, with %d bytes, ended %t", id, began, len(b.body), b.ended)
+					}
+					l.WantStatus(id, "200")
+					l.WantBody(id)
+					time.Sleep(time.Second) // until the session rests
+				}
+				l.end()
+			})
+		})
+	}
 }

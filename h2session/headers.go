@@ -34,6 +34,7 @@ type blockState struct {
 	agent      string // user-agent, for the log
 	priority   string // the field's value; its lines joined
 	forwarded  bool   // the client is an intermediary
+	expects    bool   // ... an answer before it sends its body (RFC 9110, section 10.1.1)
 	bad        string // why it is malformed; the first reason
 	tooMany    bool   // more bytes or fields than the limits: 431
 	manyFields bool   // ... and it was the fields
@@ -124,6 +125,8 @@ func (b *headerBlock) note(f *field) {
 		} else {
 			b.priority = f.value
 		}
+	case h1.NameExpect:
+		b.expects = true
 	case h1.NameVia, h1.NameForwarded, h1.NameXForwardedFor:
 		b.forwarded = true
 	}

@@ -154,8 +154,7 @@ func (s *Session) readTurn(later vconn.Later) (r reading) {
 		defer s.Flush()
 	}
 	defer s.recovered()
-	defer s.beginAll()
-	defer s.handOver()
+	defer s.closeTurn(&r)
 	if s.turns.drain {
 		return s.readOnTurn()
 	}
@@ -175,6 +174,17 @@ func (s *Session) readTurn(later vconn.Later) (r reading) {
 		return s.readOnTurn()
 	}
 	return readEnd
+}
+
+// closeTurn hands over what a turn has begun, and begins what it has put off, if it is
+// to begin now. r is how the turn ends.
+func (s *Session) closeTurn(r *reading) {
+	s.handOver()
+	if *r == readWaits || *r == readLong {
+		s.beginDue()
+		return
+	}
+	s.beginAll()
 }
 
 // readFrames reads frames until there are none, or a reason to end: with readEnd

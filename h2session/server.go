@@ -24,8 +24,9 @@ type Server struct {
 	// Config says how sessions are served; the zero Config works.
 	Config Config
 
-	panics atomic.Uint64
-	told   floodLog
+	panics   atomic.Uint64
+	told     floodLog
+	reminder reminder
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
