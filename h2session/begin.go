@@ -24,11 +24,12 @@ const (
 	// shortBody is how much of a body is waited for.
 	shortBody = 32 << 10
 	// patience is how many bytes of the connection a transaction is put off for
-	// at most, while other streams give the read loop always something to do.
+	// at most, while other streams give the read loop always something to do, if
+	// its request has not said how short its body is.
 	patience = 2 * shortBody
-	// bodyPatience is how long the rest of a body is waited for when a turn has
-	// ended, give or take the reminder's.
-	bodyPatience = time.Millisecond
+	// bodyPatience is how long it is put off if it has; with the reminder's, up to
+	// twice that.
+	bodyPatience = 5 * time.Millisecond
 )
 
 // beginnings are the streams whose transactions have not begun, in the order of
@@ -39,6 +40,8 @@ type beginnings struct {
 	// otherwise any may.
 	told bool
 
+	looked uint64 // frameReader.total when old ones were last looked for
+
 	// left says that a turn has left some, reminded that the reminder knows the
 	// session.
 	left, reminded atomic.Bool
@@ -47,7 +50,7 @@ type beginnings struct {
 type beginning struct {
 	st    *stream
 	at    uint64    // frameReader.total when the request came
-	since time.Time // when it came, if its body may be waited for between turns
+	since time.Time // when it came, if it has said how short its body is; else zero
 }
 
 // watchWaits asks the connection to say when the read loop is going to wait.
@@ -112,14 +115,20 @@ func (s *Session) begin(st *stream) {
 }
 
 // beginOld has those begin that were put off for long enough. It is called
-// between frames.
+// between frames, and looks once a read.
 func (s *Session) beginOld() {
-	if !s.begins.told && s.in.upcoming() == noFrame {
+	b := &s.begins
+	switch {
+	case !b.told && s.in.upcoming() == noFrame:
 		s.beginAll()
-		return
-	}
-	for len(s.begins.late) > 0 && s.in.total-s.begins.late[0].at >= patience {
-		s.begin(s.begins.late[0].st)
+	case b.looked != s.in.total:
+		b.looked = s.in.total
+		s.beginThose(func(l *beginning) bool {
+			if l.since.IsZero() {
+				return s.in.total-l.at >= patience
+			}
+			return s.in.now.Sub(l.since) >= bodyPatience
+		})
 	}
 }
 
@@ -127,12 +136,10 @@ func (s *Session) beginOld() {
 // moment. For these the reminder has another turn run, should nothing come.
 func (s *Session) beginDue() {
 	b := &s.begins
-	for i := 0; i < len(b.late); {
-		if l := &b.late[i]; l.since.IsZero() || s.in.now.Sub(l.since) >= bodyPatience {
-			s.begin(l.st)
-		} else {
-			i++
-		}
+	if len(b.late) > 0 {
+		s.beginThose(func(l *beginning) bool {
+			return l.since.IsZero() || s.in.now.Sub(l.since) >= bodyPatience
+		})
 	}
 	left := len(b.late) > 0
 	if left != b.left.Load() {
@@ -140,6 +147,17 @@ func (s *Session) beginDue() {
 	}
 	if left && !b.reminded.Swap(true) {
 		s.srv.reminder.add(s)
+	}
+}
+
+// beginThose has those begin that are due.
+func (s *Session) beginThose(due func(*beginning) bool) {
+	for i := 0; i < len(s.begins.late); {
+		if l := &s.begins.late[i]; due(l) {
+			s.begin(l.st)
+		} else {
+			i++
+		}
 	}
 }
 
