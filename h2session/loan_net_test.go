@@ -46,7 +46,13 @@ func sockets(t testing.TB, secure bool, p *netio.Poller) (client, server net.Con
 
 // shake are the ends of TLS over a connection, after the handshake.
 func shake(t testing.TB, client, server net.Conn) (c, s *tls.Conn) {
-	s = tls.Server(server, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+	return shakeAs(t, client, server, &tls.Config{})
+}
+
+// shakeAs is shake with a server that is configured so.
+func shakeAs(t testing.TB, client, server net.Conn, config *tls.Config) (c, s *tls.Conn) {
+	config.Certificates = []tls.Certificate{selfSigned(t)}
+	s = tls.Server(server, config)
 	c = tls.Client(client, &tls.Config{InsecureSkipVerify: true})
 	shaken := make(chan error, 1)
 	go func() { shaken <- s.Handshake() }()

@@ -85,6 +85,7 @@ func (s *Session) poll() {
 		return
 	}
 	s.turns.state.Store(turnRuns)
+	s.nameNear(p)
 	if s.turns.polled = p.Poll(s.news); s.turns.polled {
 		// What is to be written comes up in turns: no loop is needed for that.
 		s.loan.runs = spareAfter

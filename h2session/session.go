@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/h2gw/h2gw/internal/prefetch"
 	"github.com/h2gw/h2gw/pitag"
 	"github.com/h2gw/h2gw/vconn"
 )
@@ -32,7 +33,8 @@ type Session struct {
 	opened   *stream // connected, which the machine is still to be told; nil: none
 	begins   beginnings
 	turns    readTurns
-	prefaced int // bytes of the preface that were checked
+	near     *prefetch.List // constant once others know of the session; nil: nobody asks
+	prefaced int            // bytes of the preface that were checked
 	greeted  bool
 	taken    [2]uint64 // DATA and HEADERS frames that were not counted yet, by type
 

@@ -1,6 +1,9 @@
 package httpsm
 
-import "github.com/h2gw/h2gw/httpsm/origin"
+import (
+	"github.com/h2gw/h2gw/httpsm/origin"
+	"github.com/h2gw/h2gw/internal/prefetch"
+)
 
 // A goroutine for each transaction costs a stack that is grown by copying, and
 // being parked and woken up to three times. Most transactions on a virtual
@@ -67,6 +70,13 @@ func (t *Txn) Resume(later origin.Later) {
 	t.resumed, t.later = true, later
 	t.tick()
 	t.runInline()
+}
+
+// Near names what the answer is going to touch. It is for who owns the transaction,
+// and who awaits for it.
+func (t *Txn) Near(l *prefetch.List) {
+	prefetch.Add(l, t)
+	t.cl.vc.Near(l)
 }
 
 // driveInline is drive as far as it goes without waiting.

@@ -1,5 +1,7 @@
 package vconn
 
+import "github.com/h2gw/h2gw/internal/prefetch"
+
 // An Observer is told of what happens to one end.
 //
 // Its methods are called with no lock of this package held, by whichever
@@ -249,4 +251,18 @@ func (c *Conn) Observe(o Observer, want Events) {
 		p.tellActiveClosed()
 	}
 	p.unlockAndTell(nil)
+}
+
+// Near names the memory that an answer of this end's is going to touch, as far as the
+// peer's observer says, too, by a method of the same name. It is for the packages of
+// this module.
+func (c *Conn) Near(l *prefetch.List) {
+	p := c.pair
+	prefetch.Add(l, p)
+	p.mu.Lock()
+	o := c.peer().events.obs
+	p.mu.Unlock()
+	if n, ok := o.(interface{ Near(*prefetch.List) }); ok {
+		n.Near(l)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/h2gw/h2gw/internal/netio"
+	"github.com/h2gw/h2gw/internal/prefetch"
 )
 
 // How one read and one write serve a request.
@@ -65,8 +66,9 @@ type polling struct {
 	fd       int
 	one      [1]byte // what a peek sees
 	waiter   Resumer
-	failure  error // what the next Fill says; found before Resume was called
-	written  bool  // the exchange has written something
+	failure  error         // what the next Fill says; found before Resume was called
+	near     prefetch.List // what serve touches; of the owner of the exchange
+	written  bool          // the exchange has written something
 	reads    deadlineTimer
 	sleeper  sleeper
 	room     chan struct{} // holds one, from who cleared full
@@ -93,7 +95,7 @@ func (c *conn) poll(lane int) {
 	c.room = make(chan struct{}, 1)
 	c.reads.passed = c.outOfTime
 	p := netio.PollerOf(lane)
-	if err := p.Add(fd, c); err != nil {
+	if err := p.Add(fd, c, &c.near); err != nil {
 		closeSocket(fd)
 		return
 	}

@@ -3,6 +3,8 @@ package origin
 import (
 	"os"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/prefetch"
 )
 
 // TryGet returns an exchange on a kept-alive connection at once, or nil if one
@@ -148,6 +150,7 @@ func (c *conn) Await(r Resumer) bool { return c.poller != nil && c.await(r) }
 // await is Await. What came before, and nobody has received, is told once more.
 func (c *conn) await(r Resumer) bool {
 	c.waiter, c.failure = r, nil
+	c.expect(r)
 	for {
 		s := c.state.Load()
 		if s&aborted != 0 {
@@ -161,6 +164,15 @@ func (c *conn) await(r Resumer) bool {
 		}
 	}
 	return !c.reads.late.Load() || !c.unawait()
+}
+
+// expect notes what an answer is going to touch.
+func (c *conn) expect(r Resumer) {
+	c.near.Reset()
+	prefetch.Add(&c.near, c)
+	if n, ok := r.(interface{ Near(*prefetch.List) }); ok {
+		n.Near(&c.near)
+	}
 }
 
 // unawait claims the Resume that an Await has coming.

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/prefetch"
 )
 
 // A descriptor is a socket that a Poller waits for: the transport of a conn, and
@@ -38,6 +40,8 @@ type descriptor struct {
 	room    chan struct{} // holds one, from who cleared full
 	readBy  atomic.Int64  // Unix nanoseconds; 0: no deadline
 	sendBy  atomic.Int64
+
+	near prefetch.List // what Ready touches; of who begins the modes
 
 	mu    sync.Mutex  // guards what follows
 	added bool        // to the Poller
@@ -77,7 +81,7 @@ func (d *descriptor) attach() bool {
 	defer d.done()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.added = d.added || d.poller.Add(d.fd, d) == nil
+	d.added = d.added || d.poller.Add(d.fd, d, &d.near) == nil
 	return d.added
 }
 

@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/prefetch"
 )
 
 // WrapPolled is Wrap, of a connection that p waits for, as Accept returns them. It
@@ -30,7 +32,19 @@ func newPolled(fd int, p *Poller, local, remote net.Addr) *conn {
 	d := newDescriptor(fd, p, local, remote)
 	c := newConn(d, d)
 	c.d = d
+	prefetch.Add(&d.near, d)
+	prefetch.Add(&d.near, c)
 	return c
+}
+
+// Near names what is touched when there is news of c, for the Poller to have it
+// fetched before; nil where none waits for it. Who has news told adds what is his own,
+// before Poll.
+func (c *conn) Near() *prefetch.List {
+	if c.d == nil {
+		return nil
+	}
+	return &c.d.near
 }
 
 // Poll has news told whenever another Read may be worth while, and has Read return

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/h2gw/h2gw/internal/prefetch"
 )
 
 // CanPoll says whether there are Pollers on this system.
@@ -75,15 +77,21 @@ type instance struct {
 	fd   int
 
 	// Guarded by the Poller's lock.
-	handlers []Handler // by file descriptor
-	count    int       // of those that are not nil
-	unused   time.Time // when count became 0
-	alarmed  bool      // file's deadline is set
+	sockets []socket  // by file descriptor
+	count   int       // of those that have a handler
+	unused  time.Time // when count became 0
+	alarmed bool      // file's deadline is set
 
 	// Of the goroutine.
 	events [64]syscall.EpollEvent
-	told   [64]Handler
+	told   [64]socket
 	round  Round
+}
+
+// A socket is who is told of one, and what he is going to touch then.
+type socket struct {
+	handler Handler        // nil: nobody
+	near    *prefetch.List // not nil where there is a handler
 }
 
 // pollFor is what Add asks for; that a new socket takes something is no news.
@@ -96,8 +104,9 @@ const (
 const epollET = 1 << 31
 
 // Add has h called for the socket fd, which must not block and be polled by
-// nobody else. The caller calls Remove before it closes fd.
-func (p *Poller) Add(fd int, h Handler) error {
+// nobody else. The caller calls Remove before it closes fd. near names what h touches
+// when it is called, and may change at any time; nil: nothing is known.
+func (p *Poller) Add(fd int, h Handler, near *prefetch.List) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.instance == nil {
@@ -108,7 +117,10 @@ func (p *Poller) Add(fd int, h Handler) error {
 		p.instance = in
 		go in.run()
 	}
-	return p.instance.add(fd, h)
+	if near == nil {
+		near = &nowhere
+	}
+	return p.instance.add(fd, socket{h, near})
 }
 
 // Remove undoes Add. Where the caller does not close fd next, forget must be
@@ -120,9 +132,12 @@ func (p *Poller) Remove(fd int, forget bool) {
 	if forget {
 		syscall.EpollCtl(in.fd, syscall.EPOLL_CTL_DEL, fd, nil)
 	}
-	in.handlers[fd] = nil
+	in.sockets[fd] = socket{}
 	in.lose()
 }
+
+// nowhere is what nothing is known to be near to.
+var nowhere prefetch.List
 
 // Again has the Handler of fd told once more of what holds already, and from now
 // on also when the socket has become writable: what it has come to take before is
@@ -155,18 +170,18 @@ func newInstance(p *Poller) (*instance, error) {
 }
 
 // add is Add with the lock held.
-func (in *instance) add(fd int, h Handler) error {
-	for fd >= len(in.handlers) {
-		in.handlers = append(in.handlers, nil)
+func (in *instance) add(fd int, s socket) error {
+	for fd >= len(in.sockets) {
+		in.sockets = append(in.sockets, socket{})
 	}
-	in.handlers[fd] = h // before the first event
+	in.sockets[fd] = s // before the first event
 	in.count++
 	ev := syscall.EpollEvent{Events: pollFor, Fd: int32(fd)}
 	err := syscall.EpollCtl(in.fd, syscall.EPOLL_CTL_ADD, fd, &ev)
 	if err == nil {
 		return nil
 	}
-	in.handlers[fd] = nil
+	in.sockets[fd] = socket{}
 	in.lose()
 	return os.NewSyscallError("epoll_ctl", err)
 }
@@ -222,14 +237,14 @@ func (in *instance) over() bool {
 // turn tells everybody of what has happened until nothing has, and returns false
 // to be called again when something does.
 func (in *instance) turn(fd uintptr) bool {
-	for n := len(in.events); n == len(in.events); {
-		n = in.wait(fd)
-		in.find(n)
-		for i, h := range in.told[:n] {
-			if h != nil {
-				in.told[i] = nil
-				h.Ready(readiness(in.events[i].Events), &in.round)
-			}
+	for got := len(in.events); got == len(in.events); {
+		got = in.wait(fd)
+		n := in.find(got)
+		in.fetch(0)
+		for i := range n {
+			in.fetch(i + 1)
+			in.told[i].handler.Ready(readiness(in.events[i].Events), &in.round)
+			in.told[i] = socket{}
 		}
 		in.round.End()
 	}
@@ -251,12 +266,27 @@ func (in *instance) wait(fd uintptr) int {
 	}
 }
 
-// find notes whom the first n events are for: nil, who was removed meanwhile.
-func (in *instance) find(n int) {
+// find notes whom the first n events are for, and has it fetched what they are going
+// to touch. It returns how many there are: some were removed meanwhile.
+func (in *instance) find(n int) (found int) {
 	in.p.mu.Lock()
 	defer in.p.mu.Unlock()
-	for i := range in.events[:n] {
-		in.told[i] = in.handlers[in.events[i].Fd]
+	for _, ev := range in.events[:n] {
+		if s := in.sockets[ev.Fd]; s.handler != nil {
+			s.near.FetchList()
+			in.events[found], in.told[found] = ev, s
+			found++
+		}
+	}
+	return found
+}
+
+// fetch has the processor fetch what the handler of event i is going to touch, while
+// the one before is called: nothing that 500 others have been served since is in a
+// near cache any more.
+func (in *instance) fetch(i int) {
+	if i < len(in.told) && in.told[i].near != nil {
+		in.told[i].near.Fetch()
 	}
 }
 

@@ -5,6 +5,8 @@ package netio
 import (
 	"errors"
 	"net"
+
+	"github.com/h2gw/h2gw/internal/prefetch"
 )
 
 // CanPoll says whether there are Pollers on this system.
@@ -38,7 +40,7 @@ const (
 )
 
 // Add fails.
-func (*Poller) Add(int, Handler) error { return errors.ErrUnsupported }
+func (*Poller) Add(int, Handler, *prefetch.List) error { return errors.ErrUnsupported }
 
 // Again does nothing.
 func (*Poller) Again(int) {}

@@ -65,7 +65,7 @@ func TestAPollerTellsOfEachThingThatHappens(t *testing.T) {
 	var p Poller
 	fd, peer := socketPair(t)
 	h := newTold()
-	if err := p.Add(fd, h); err != nil {
+	if err := p.Add(fd, h, nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 { // though nothing is read in between
@@ -98,8 +98,8 @@ func TestAfterRemoveNothingIsTold(t *testing.T) {
 	fd, peer := socketPair(t)
 	other, otherPeer := socketPair(t)
 	h, o := newTold(), newTold()
-	p.Add(fd, h)
-	p.Add(other, o)
+	p.Add(fd, h, nil)
+	p.Add(other, o, nil)
 	p.Remove(fd, true)
 	io.WriteString(peer, "x")
 	io.WriteString(otherPeer, "x")
@@ -107,7 +107,7 @@ func TestAfterRemoveNothingIsTold(t *testing.T) {
 	if len(h.what) != 0 {
 		t.Errorf("told %03b", <-h.what)
 	}
-	if err := p.Add(fd, h); err != nil { // and back: what waits is told
+	if err := p.Add(fd, h, nil); err != nil { // and back: what waits is told
 		t.Fatal(err)
 	}
 	h.wants(t, Readable)
@@ -132,7 +132,7 @@ func TestAPollerWithoutSocketsIsNothing(t *testing.T) {
 			syscall.Close(fd)
 			close(removed)
 		}
-		if err := p.Add(fd, h); err != nil {
+		if err := p.Add(fd, h, nil); err != nil {
 			t.Fatal(err)
 		}
 		io.WriteString(peer, "x")
@@ -171,7 +171,7 @@ func TestWhatIsNoSocketIsRefused(t *testing.T) {
 		t.Skip(err)
 	}
 	defer f.Close()
-	if err := p.Add(int(f.Fd()), newTold()); err == nil {
+	if err := p.Add(int(f.Fd()), newTold(), nil); err == nil {
 		t.Error("a file can be polled")
 	}
 	p.wantGone(t)
@@ -202,7 +202,7 @@ func TestAnInstanceOutlastsItsSockets(t *testing.T) {
 	for range rounds {
 		fd, peer := socketPair(t)
 		h := newTold()
-		if err := p.Add(fd, h); err != nil {
+		if err := p.Add(fd, h, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.mu.Lock()
@@ -259,7 +259,7 @@ func TestLaterIsAfterTheRound(t *testing.T) {
 	for i := range n {
 		fds[i], peers[i] = socketPair(t)
 		io.WriteString(peers[i], "x")
-		if err := p.Add(fds[i], h); err != nil {
+		if err := p.Add(fds[i], h, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -285,7 +285,7 @@ func TestSocketsComeAndGo(t *testing.T) {
 			for range 300 {
 				fd, peer := socketPair(t)
 				h := newTold()
-				if err := p.Add(fd, h); err != nil {
+				if err := p.Add(fd, h, nil); err != nil {
 					t.Error(err)
 					return
 				}
@@ -323,7 +323,7 @@ func BenchmarkPoller(b *testing.B) {
 					b.Fatal(err)
 				}
 				fds, peers = append(fds, two[0]), append(peers, two[1])
-				p.Add(two[0], &reader{fd: two[0], done: done})
+				p.Add(two[0], &reader{fd: two[0], done: done}, nil)
 			}
 			x := []byte("x")
 			for b.Loop() {
