@@ -22,6 +22,10 @@ type desk struct {
 	respOut  []byte // to the client
 	scratch  []byte
 	respBody h1.BodyReader
+
+	// Whether oreq and resp are of the transaction that has the desk, or of one that
+	// had it before, perhaps of another client: hooks must not see those.
+	oreqOwn, respOwn bool
 }
 
 var desks = sync.Pool{New: func() any { return new(desk) }}
@@ -32,6 +36,7 @@ func (t *Txn) takeDesk() {
 	if t.desk == nil {
 		t.desk = desks.Get().(*desk)
 		t.req.Reset()
+		t.oreqOwn, t.respOwn = false, false
 	}
 }
 

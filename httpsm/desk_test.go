@@ -78,6 +78,48 @@ func TestAnAnswerOfOursToHEADHasNoBody(t *testing.T) {
 	})
 }
 
+// A desk has been another transaction's before, perhaps of another client: hooks of
+// one that never got that far see nothing of it.
+func TestHooksSeeNoHeadsOfAnotherTransaction(t *testing.T) {
+	for name, tc := range map[string]struct {
+		verdict Hook
+		points  []Point // where hooks look, but for the one that ends it
+	}{
+		"answered": {func(t *Txn) Verdict { return t.Reply(403, nil, nil) }, []Point{SendResponseHead, TxnClose}},
+		"aborted":  {func(*Txn) Verdict { return Abort }, []Point{TxnClose}},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			hooks, looked := new(Hooks), 0
+			hooks.On(TxnStart, func(txn *Txn) Verdict { // as if found so
+				txn.oreq.SetMethod("PUT")
+				txn.oreq.Fields.Add("X-Request-Id", "another's")
+				txn.resp.SetStatus(299, "")
+				txn.resp.Fields.Add("Set-Cookie", "another's")
+				return Continue
+			})
+			hooks.On(PreRoute, tc.verdict)
+			for _, p := range tc.points {
+				hooks.On(p, func(txn *Txn) Verdict {
+					looked++
+					if h := txn.OriginRequest(); h.Method() != "" || h.Fields.Len() != 0 {
+						t.Errorf("%s: the origin's request is a %s", p, h.Method())
+					}
+					if h := txn.Response(); h.Status() == 299 || h.Fields.Has("Set-Cookie") {
+						t.Errorf("%s: the response is %d", p, h.Status())
+					}
+					return Continue
+				})
+			}
+			r := newRig(t, func(c *Config) { c.Hooks = hooks })
+			r.ask(get)
+			synctest.Wait()
+			if looked != len(tc.points) {
+				t.Errorf("looked %d times, want %d", looked, len(tc.points))
+			}
+		})
+	}
+}
+
 // One on a goroutine of its crew has none either, as long as no byte has come.
 func TestATransactionThatUploadsHasNoDesk(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {

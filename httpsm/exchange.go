@@ -38,6 +38,7 @@ func (t *Txn) readResponseHead() event {
 			}
 			if n > 0 {
 				t.ex.Discard(n)
+				t.respOwn = true
 				if status := t.resp.Status(); status >= 200 {
 					if t.upgrade.connect && status < 300 {
 						t.rec.OriginStatus = status

@@ -66,6 +66,7 @@ func (t *Txn) replyLocally() event {
 func (t *Txn) buildReply(a action) ([]byte, error) {
 	h := &t.resp
 	h.Reset()
+	t.respOwn = true
 	if a.outcome == ProxyInternalResponse {
 		h.Fields.CopyFrom(&t.local.fields)
 		if err := h1.RemoveHopByHop(&h.Fields, false); err != nil {

@@ -68,6 +68,7 @@ func (t *Txn) rewriteRequest() error {
 	if err := t.oreq.Forward(&t.req); err != nil {
 		return err
 	}
+	t.oreqOwn = true
 	f := &t.oreq.Fields
 	if err := h1.RemoveHopByHop(f, true); err != nil {
 		return err

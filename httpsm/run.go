@@ -274,7 +274,7 @@ func (t *Txn) connectOrigin() event {
 		t.tick()
 	}
 	t.requestLeft, t.gotBytes, t.originKeep, t.interims = false, false, false, 0
-	t.blamed, t.framed = false, false
+	t.blamed, t.framed, t.respOwn = false, false, false
 	t.since, t.sentBytes = time.Time{}, 0
 	t.respDir = dirHead
 	return event{kind: evConnected}

@@ -163,8 +163,8 @@ func (t *Txn) Request() *RequestHead { return &t.req }
 // OriginRequest is the head that goes to the origin, empty before SendRequestHead,
 // where it may be changed; framing cannot.
 func (t *Txn) OriginRequest() *RequestHead {
-	if !t.built && t.state < StateSendRequestHead {
-		t.oreq.Reset() // from what it was used for before
+	if !t.oreqOwn {
+		t.oreq.Reset()
 	}
 	return &t.oreq
 }
@@ -172,8 +172,8 @@ func (t *Txn) OriginRequest() *RequestHead {
 // Response is the response head: the origin's at ReadResponseHead, the client's
 // at SendResponseHead; empty before. Framing and Connection cannot be changed.
 func (t *Txn) Response() *ResponseHead {
-	if t.state < StateExchange {
-		t.resp.Reset() // from what it was used for before
+	if !t.respOwn {
+		t.resp.Reset()
 	}
 	return &t.resp
 }
