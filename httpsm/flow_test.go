@@ -174,7 +174,7 @@ func TestManyTransactionsEndingInEveryWay(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := m.Shutdown(ctx); err != nil {
 		t.Errorf("Shutdown: %v, %d left", err, m.Stats().Active)
