@@ -76,13 +76,7 @@ func wantError(t *testing.T, g *Group, want Kind) error {
 }
 
 func TestRefused(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-	g, _ := NewGroup(Config{Endpoints: []EndpointConfig{{Addr: addr}}})
+	g, _ := NewGroup(Config{Endpoints: []EndpointConfig{{Addr: testkit.ReservePort(t)}}})
 	wantError(t, g, KindRefused)
 }
 
