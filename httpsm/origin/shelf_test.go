@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/h2gw/h2gw/internal/netio"
 )
@@ -148,11 +147,14 @@ func TestShelvesLoseNothing(t *testing.T) {
 func TestNoWaiterIsForgotten(t *testing.T) {
 	e := echoOrigin(t)
 	e.pool.maxOpen = 2
+	a, b := get(t, e, true), get(t, e, true) // both there are, so that none is made by who is first
+	a.Release(true)
+	b.Release(true)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			for range 400 {
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				x, err := e.Get(ctx, false)
 				cancel()
 				if err != nil {
