@@ -29,7 +29,7 @@ func start(t *testing.T, cfg Config) *Server {
 
 func get(t *testing.T, s *Server, method, path string) (int, string) {
 	t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	req, err := http.NewRequest(method, "http://"+s.Addr().String()+path, nil)
 	if err != nil {
 		t.Fatal(err)
