@@ -241,14 +241,14 @@ func settle(t *testing.T, e *Endpoint) {
 		if !polled {
 			break
 		}
-		if time.Since(start) > 5*time.Second {
+		if time.Since(start) > patience {
 			t.Fatal("the poller saw nothing")
 		}
 	}
 	if w != nil {
 		select {
 		case <-w.done:
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the watcher saw nothing")
 		}
 	}

@@ -355,7 +355,7 @@ func TestRoundsAndOthersWriteTogether(t *testing.T) {
 					if x == nil {
 						break
 					}
-					a := &asking{x: x, path: fmt.Sprintf("/%d/%d/%d", w, i, k), ended: make(chan struct{})}
+					a := &asking{x: x, path: fmt.Sprintf("/%d/%d/%d", w, i, k), ended: make(chan struct{}), slowly: patience}
 					if w%2 == 0 {
 						a.writeLater(t, &later)
 					} else {
