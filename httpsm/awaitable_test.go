@@ -25,6 +25,7 @@ type awaited struct {
 	cond     sync.Cond
 	sent     []byte
 	in       []byte
+	seen     int   // of in, by who reads: more is seen by Fill, or with Resume
 	err      error // after in
 	resumer  origin.Resumer
 	deadline time.Time
@@ -53,6 +54,9 @@ func (a *awaited) answer(s string, err error) {
 func (a *awaited) tell() {
 	r := a.resumer
 	a.resumer = nil
+	if r != nil {
+		a.seen = len(a.in)
+	}
 	a.cond.Broadcast()
 	a.mu.Unlock()
 	if r != nil {
@@ -68,7 +72,7 @@ func (a *awaited) Await(r origin.Resumer) bool {
 	}
 	a.resumer = r
 	if a.err != nil || len(a.in) > 0 {
-		a.resumer = nil
+		a.resumer, a.seen = nil, len(a.in)
 		go r.Resume(nil)
 	}
 	return true
@@ -95,14 +99,14 @@ func (a *awaited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (a *awaited) Buffered() []byte { a.mu.Lock(); defer a.mu.Unlock(); return a.in }
+func (a *awaited) Buffered() []byte { a.mu.Lock(); defer a.mu.Unlock(); return a.in[:a.seen] }
 
-func (a *awaited) Discard(n int) { a.mu.Lock(); defer a.mu.Unlock(); a.in = a.in[n:] }
+func (a *awaited) Discard(n int) { a.mu.Lock(); defer a.mu.Unlock(); a.in, a.seen = a.in[n:], a.seen-n }
 
 func (a *awaited) Fill() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for had := len(a.in); len(a.in) == had; a.cond.Wait() {
+	for ; len(a.in) == a.seen; a.cond.Wait() {
 		switch {
 		case a.err != nil:
 			return a.err
@@ -110,6 +114,7 @@ func (a *awaited) Fill() error {
 			return os.ErrDeadlineExceeded
 		}
 	}
+	a.seen = len(a.in)
 	return nil
 }
 
