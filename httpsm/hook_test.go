@@ -159,8 +159,13 @@ func TestABlockingHookHoldsUpOnlyItsOwnTransactionAndNoBodyIsRead(t *testing.T) 
 			return Continue
 		})
 		r := newRig(t, func(c *Config) { c.Hooks = hooks })
-		slow := r.open()
-		io.WriteString(slow, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+		s := r.session() // all there from the start: who waits for a head takes what comes with it
+		slow, err := vconn.NewConnector(r.m).For(s).Open(vconn.Options{
+			Identity: s.Identity, Head: []byte("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		synctest.Wait()
 		wantStatus(t, r.ask(get), 200)
 		if room := slow.Room(); room != vconn.DefaultBound-5 {
@@ -303,6 +308,7 @@ func TestAHookChoosesTheGroup(t *testing.T) {
 			c.Route = func(*Txn) (string, *origin.Group) { return "none", nil }
 		})
 		wantStatus(t, r.ask(get), 503)
+		synctest.Wait() // the first record is there
 		hooks.On(PreRoute, func(t *Txn) Verdict {
 			t.SetRoute("mine", r.group)
 			return Continue
