@@ -220,15 +220,22 @@ func (c *conn) parkPolled(s uint32) bool {
 
 // reconsider looks at an idle connection on which something may have arrived, if
 // nobody takes it meanwhile: who does sees the bit ready, and looks himself, as
-// does who is about to put it into the pool.
+// does who is about to put it into the pool. It stays in its place meanwhile: the
+// poller may be late with news of what was read long ago, and a request that comes
+// just then is to find the connection.
 func (c *conn) reconsider() {
-	for c.state.Load()&ready != 0 && c.endpoint.pool.idle.remove(c) {
-		if look := c.glance(); look != lookQuiet {
-			c.endpoint.spoiled(look)
-			c.bury()
+	for c.state.Load()&ready != 0 {
+		f := c.endpoint.pool.idle.holding(c)
+		if f == nil {
 			return
 		}
-		if !c.endpoint.pool.put(c) {
+		look := c.glance()
+		if look != lookQuiet {
+			f.removeLocked(c)
+		}
+		f.mu.Unlock()
+		if look != lookQuiet {
+			c.endpoint.spoiled(look)
 			c.bury()
 			return
 		}

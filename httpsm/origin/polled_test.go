@@ -357,6 +357,40 @@ func TestAnIdleConnectionEndsWhenSomethingComes(t *testing.T) {
 	}
 }
 
+// News of what was read long ago, which a poller may be late with, take no kept
+// connection away, not even for the moment of looking at it.
+func TestLateNewsTakeNoIdleConnectionAway(t *testing.T) {
+	l := newLine(t)
+	x, peer := l.kept()
+	c := x.(*conn)
+	x.Release(true)
+	stop := make(chan struct{})
+	var late sync.WaitGroup
+	late.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				c.Ready(netio.Readable, nil)
+			}
+		}
+	})
+	for i := range 20_000 {
+		x := l.TryGet(i%2 == 0, 0)
+		if x == nil {
+			t.Errorf("not there at round %d", i)
+			break
+		}
+		x.Release(true)
+	}
+	close(stop)
+	late.Wait()
+	l.group.Close()
+	l.ends(peer)
+	l.over()
+}
+
 // What comes right behind a response, whenever that is, is never taken for the
 // response to another request as long as it comes before that is written.
 func TestWhatComesBehindAResponseIsNotTheNextOne(t *testing.T) {

@@ -110,24 +110,38 @@ func (f *shelf) takeLocked(what wanted) (c *conn, quiet bool) {
 
 // remove takes c; false: it is not here.
 func (s *shelves) remove(c *conn) bool {
+	f := s.holding(c)
+	if f == nil {
+		return false
+	}
+	f.removeLocked(c)
+	f.mu.Unlock()
+	return true
+}
+
+// holding returns the shelf that c is on, locked: nobody takes c until the caller
+// unlocks it. nil: it is on none.
+func (s *shelves) holding(c *conn) *shelf {
 	for {
 		i := c.shelf.Load() - 1
 		if i < 0 {
-			return false
+			return nil
 		}
 		f := &s[i]
 		f.mu.Lock()
-		if c.shelf.Load() != i+1 { // it was taken, and perhaps put elsewhere
-			f.mu.Unlock()
-			continue
+		if c.shelf.Load() == i+1 {
+			return f
 		}
-		n := slices.Index(f.conns, c)
-		f.conns = slices.Delete(f.conns, n, n+1)
-		f.count.Store(int32(len(f.conns)))
-		c.shelf.Store(0)
-		f.mu.Unlock()
-		return true
+		f.mu.Unlock() // it was taken, and perhaps put elsewhere
 	}
+}
+
+// removeLocked takes c, which is on f.
+func (f *shelf) removeLocked(c *conn) {
+	n := slices.Index(f.conns, c)
+	f.conns = slices.Delete(f.conns, n, n+1)
+	f.count.Store(int32(len(f.conns)))
+	c.shelf.Store(0)
 }
 
 // takeOldest takes from each shelf the connections that have been there longest,
