@@ -18,7 +18,7 @@ import (
 
 // Patience is how long the Want methods of a Client wait, in the clock of the
 // test.
-const Patience = 10 * time.Second
+const Patience = time.Minute
 
 // A Client is an HTTP/2 client that speaks in frames: a test says what is sent
 // and what must come. Its methods are for the test's goroutine; a failure ends
