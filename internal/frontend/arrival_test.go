@@ -104,7 +104,9 @@ func TestAHandshakeThatStopsEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, h := listen(t, tc.cfg)
 			c := dial(t, f, "tls").(*net.TCPConn)
-			waitOpen(t, f, 1)
+			if tc.end != nil { // else its time may be up before anybody has looked
+				waitOpen(t, f, 1)
+			}
 			c.Write([]byte(tc.sends))
 			if len(tc.sends) == len(whole) && tc.end != nil { // it is answered first
 				c.Read(make([]byte, 1))
