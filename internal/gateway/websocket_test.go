@@ -283,7 +283,7 @@ func TestHowTheGatewayEndsWebSockets(t *testing.T) {
 				}
 				defer c.CloseNow()
 				if tc.name == "drain" {
-					go r.shutdown()
+					go r.Shutdown(context.Background()) // the end of the test waits for it
 				}
 				if _, msg, err := c.Read(ctx); err == nil || ctx.Err() != nil {
 					t.Errorf("read %q, %v", msg, err)
