@@ -18,7 +18,7 @@ func TestEveryProtocolIsServedLoggedAndCounted(t *testing.T) {
 	r := newRig(t, nil, nil)
 	const requests = 3
 	for _, p := range protocols {
-		c, url := r.client(p.client)
+		c, url := r.loyal(p.client)
 		for i := range requests {
 			if status, body := get(t, c, fmt.Sprintf("%s/%s/%d", url, p.tag, i)); status != 200 || body != fmt.Sprintf("GET /%s/%d", p.tag, i) {
 				t.Errorf("%s: %d %q", p.client, status, body)
@@ -63,7 +63,7 @@ func TestTheLogNamesTheProtocolAndTheRightConnection(t *testing.T) {
 	counts := []int{1, 5, 17}
 	var wg sync.WaitGroup
 	for conn, n := range counts {
-		c, url := r.client(frontend.ProtoH2)
+		c, url := r.loyal(frontend.ProtoH2)
 		// One request first, so that the others find the connection open.
 		get(t, c, fmt.Sprintf("%s/conn/%d", url, conn))
 		for range n - 1 {
@@ -163,7 +163,7 @@ func TestGarbageClosesThatConnectionAndIsCounted(t *testing.T) {
 
 func TestConnectionsOverTheLimitAreRefusedAndCounted(t *testing.T) {
 	r := newRig(t, nil, nil, "limits.sessions=1")
-	c, url := r.client(frontend.ProtoH2)
+	c, url := r.loyal(frontend.ProtoH2)
 	get(t, c, url+"/")
 	other, otherURL := r.client(frontend.ProtoHTTP1)
 	if _, err := other.Get(otherURL); err == nil {

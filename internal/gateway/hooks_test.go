@@ -88,7 +88,7 @@ func TestAHookHurtsOnlyItsOwnTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRig(t, nil, func(c *Config) { c.Hooks = h })
-	c, url := r.client("h2")
+	c, url := r.loyal("h2")
 	get(t, c, url+"/first")
 	blocked := make(chan int, 1)
 	go func() {
