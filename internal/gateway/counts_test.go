@@ -38,28 +38,33 @@ func TestLogAndMetricsAgreeAfterAnything(t *testing.T) {
 		}
 	}, nil, "limits.streams=8")
 	var wg sync.WaitGroup
+	var dials dialer
 	var clients [40]*http.Client
 	for i := range clients {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(i), 1))
 			if i%10 == 9 {
-				garbage(t, r, rnd)
+				garbage(t, r, &dials, rnd)
 				return
 			}
 			c, url := r.client(protocols[i%len(protocols)].client)
+			c.Transport.(*http.Transport).DialContext = dials.dial
 			clients[i] = c
 			clientRun(c, url, rnd)
 		})
 	}
 	wg.Wait()
+	made := dials.end()
 	eventually(t, "all connections are closed", func() bool {
 		for _, c := range clients {
 			if c != nil {
 				c.CloseIdleConnections() // what was being given up is idle by and by
 			}
 		}
-		return len(r.Sessions()) == 0 && r.front.Open() == 0
+		// Those not accepted yet are not open either.
+		return r.metric("h2gw_connections_closed_total") == float64(made) && len(r.Sessions()) == 0 && r.front.Open() == 0
 	})
+	eventually(t, "all records are written", func() bool { return r.machine.Stats().Active == 0 })
 	for _, m := range []string{"h2gw_connections_active", "h2gw_streams_active", "h2gw_vconn_open"} {
 		eventually(t, m+" is 0", func() bool { return r.metric(m) == 0 })
 	}
@@ -140,11 +145,40 @@ func clientRun(c *http.Client, url string, rnd *rand.Rand) {
 	wg.Wait()
 }
 
+// A dialer counts connections. A client that has given up a request may dial for it
+// all the same, behind the end of all that is asked of it.
+type dialer struct {
+	mu   sync.Mutex
+	over bool
+	made int
+}
+
+func (d *dialer) dial(_ context.Context, network, addr string) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over {
+		return nil, net.ErrClosed
+	}
+	c, err := net.Dial(network, addr) // nobody waits long on loopback
+	if err == nil {
+		d.made++
+	}
+	return c, err
+}
+
+// end lets nobody dial any more, and returns how many connections there were.
+func (d *dialer) end() (made int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over = true
+	return d.made
+}
+
 // garbage connects and sends what is no protocol.
-func garbage(t *testing.T, r *rig, rnd *rand.Rand) {
+func garbage(t *testing.T, r *rig, d *dialer, rnd *rand.Rand) {
 	for range 5 {
 		listener := []string{ListenerTLS, ListenerPlain}[rnd.IntN(2)]
-		c, err := net.Dial("tcp", r.Addr(listener).String())
+		c, err := d.dial(t.Context(), "tcp", r.Addr(listener).String())
 		if err != nil {
 			t.Error(err)
 			return
