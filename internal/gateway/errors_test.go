@@ -19,12 +19,7 @@ import (
 // Proxy-Status field (RFC 9209), fields and body alike, and a line with the same
 // outcome.
 func TestTheGatewaysOwnAnswersAreTheSameOnEveryProtocol(t *testing.T) {
-	down, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	downURL := "http://" + down.Addr().String()
-	down.Close()
+	downURL := "http://" + testkit.ReservePort(t)
 	for _, tc := range []struct {
 		name    string
 		change  func(*Config)
