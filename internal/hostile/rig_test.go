@@ -51,9 +51,18 @@ type rig struct {
 }
 
 // work is an origin that knows how much it is made to do: its requests for
-// /work take a second, unless they are given up.
+// /work take a second, those for /hold until they are let go, unless they are given
+// up.
 type work struct {
 	begun, running, peak atomic.Int64
+	held                 chan struct{} // a value lets one go
+}
+
+// letGo ends n requests for /hold.
+func (w *work) letGo(n int) {
+	for range n {
+		w.held <- struct{}{}
+	}
 }
 
 func (w *work) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -68,6 +77,11 @@ func (w *work) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		case <-time.After(time.Second):
 		}
 		w.running.Add(-1)
+	case "/hold":
+		select {
+		case <-r.Context().Done():
+		case <-w.held:
+		}
 	case "/big":
 		for range 1024 { // 32 MiB
 			if _, err := rw.Write(piece); err != nil {
@@ -85,7 +99,7 @@ var piece = bytes.Repeat([]byte("big "), 8<<10)
 
 func newRig(t *testing.T, set ...string) *rig {
 	t.Helper()
-	origin := new(work)
+	origin := &work{held: make(chan struct{}, 1000)}
 	srv := httptest.NewUnstartedServer(origin)
 	srv.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		// Or the kernel takes megabytes for each connection, which is work

@@ -23,6 +23,7 @@ import (
 // of what comes only counts, so that it costs no memory itself.
 type wire struct {
 	t    *testing.T
+	rig  *rig
 	conn net.Conn
 	enc  *hpack.Encoder
 	hbuf bytes.Buffer
@@ -68,7 +69,7 @@ func (r *rig) dialSilently() *wire {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	w := &wire{t: r.t, conn: conn, heads: map[uint32]string{}, ended: map[uint32]bool{}}
+	w := &wire{t: r.t, rig: r, conn: conn, heads: map[uint32]string{}, ended: map[uint32]bool{}}
 	w.cond.L = &w.mu
 	w.enc = hpack.NewEncoder(&w.hbuf)
 	done := make(chan struct{})
@@ -91,7 +92,7 @@ func (r *rig) dialDeaf() *wire {
 		r.t.Fatal(err)
 	}
 	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-	w := &wire{t: r.t, conn: conn}
+	w := &wire{t: r.t, rig: r, conn: conn}
 	w.cond.L = &w.mu
 	w.enc = hpack.NewEncoder(&w.hbuf)
 	r.t.Cleanup(func() { conn.Close() })
@@ -227,6 +228,12 @@ func (w *wire) await(what string, ok func() bool) bool {
 func (w *wire) awaitFrames(t http2.FrameType, n int64) bool {
 	w.t.Helper()
 	return w.await(t.String(), func() bool { return w.frames[t].Load() >= n })
+}
+
+// awaitEnds waits until n streams have been answered to their end.
+func (w *wire) awaitEnds(n int) bool {
+	w.t.Helper()
+	return w.await("the ends of streams", func() bool { return len(w.ended) >= n })
 }
 
 // awaitEnd waits for the end of the connection.
