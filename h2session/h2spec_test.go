@@ -50,7 +50,7 @@ func runH2spec(t *testing.T, tool string, secure, strict bool) {
 	}))}
 	port := listen(t, srv, secure)
 	report := filepath.Join(t.TempDir(), "report.xml")
-	args := []string{"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-o", "5", "-j", report}
+	args := []string{"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-o", "20", "-j", report}
 	least := 140
 	if secure {
 		args = append(args, "-t", "-k")

@@ -195,6 +195,9 @@ func TestAReadSaysThatItIsGoingToWait(t *testing.T) {
 	c.(interface{ OnWait(func()) bool }).OnWait(func() {
 		waits++
 		peer.Write([]byte("again"))
+		for !arrived(t, c) { // else what woke the Read may be what was read before
+			time.Sleep(time.Millisecond)
+		}
 	})
 	peer.Write([]byte("at once"))
 	peer.(*net.TCPConn).SetNoDelay(true)
@@ -213,6 +216,19 @@ func TestAReadSaysThatItIsGoingToWait(t *testing.T) {
 	if n, err := c.Read(p); n != 0 || err != io.EOF || waits != 1 {
 		t.Fatalf("%q, %v, %d waits", p[:n], err, waits)
 	}
+}
+
+// arrived is readable of a connection that is being read.
+func arrived(t *testing.T, c net.Conn) (yes bool) {
+	rc, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc.Control(func(fd uintptr) {
+		n, _ := Recv(fd, make([]byte, 1), syscall.MSG_PEEK)
+		yes = n > 0
+	})
+	return yes
 }
 
 // readable peeks.
