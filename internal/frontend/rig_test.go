@@ -102,9 +102,15 @@ func clientTLS(alpn ...string) *tls.Config {
 // listen starts a frontend on loopback sockets, one listener of each kind.
 func listen(t *testing.T, cfg Config) (*Frontend, *recorder) {
 	t.Helper()
+	return listenAt(t, cfg, "127.0.0.1:0")
+}
+
+// listenAt is listen, at an address for cleartext.
+func listenAt(t *testing.T, cfg Config, plain string) (*Frontend, *recorder) {
+	t.Helper()
 	cfg.Listeners = []ListenerConfig{
 		{Name: "tls", Addr: "127.0.0.1:0", TLS: TLSConfig(testCert)},
-		{Name: "plain", Addr: "127.0.0.1:0"},
+		{Name: "plain", Addr: plain},
 	}
 	f, err := Listen(cfg)
 	if err != nil {
