@@ -26,7 +26,7 @@ func TestEveryProtocolIsServedLoggedAndCounted(t *testing.T) {
 		}
 		c.CloseIdleConnections()
 	}
-	eventually(t, "all connections are closed", func() bool { return len(r.Sessions()) == 0 })
+	eventually(t, "all connections are closed, and counted", func() bool { return r.front.Open() == 0 && r.machine.Stats().Active == 0 })
 	for tag, conns := range map[string]float64{"h2": 1, "h2c": 1, "http/1.1": 2} {
 		label := fmt.Sprintf("proto=%q", tag)
 		for name, want := range map[string]float64{
