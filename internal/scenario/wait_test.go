@@ -9,8 +9,8 @@ import (
 )
 
 // patience is how long a step waits for what it wants. Nothing passes because
-// of it: a case that runs into it fails.
-const patience = 6 * time.Second
+// of it: a case that runs into it fails. A busy machine may need much of it.
+const patience = time.Minute
 
 // A monitor is a lock that can be waited on with a bound.
 type monitor struct {
