@@ -112,7 +112,7 @@ func TestBadInputEndsBeforeListening(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := start(t, nil, strings.Fields(fill.Replace(tc.args))...)
-			if code := p.wait(20 * time.Second); code != 2 {
+			if code := p.wait(patience); code != 2 {
 				t.Errorf("exit code %d, want 2", code)
 			}
 			msg := p.err.String()
@@ -128,11 +128,11 @@ func TestBadInputEndsBeforeListening(t *testing.T) {
 
 func TestBadEnvironmentIsNamed(t *testing.T) {
 	p := start(t, []string{"H2GW_LOG_LEVEL=loud"}, "proxy", "--plain", "127.0.0.1:0", "--to", "http://127.0.0.1:9", "--admin", "off")
-	if code := p.wait(20 * time.Second); code != 2 || !strings.Contains(p.err.String(), `"loud"`) {
+	if code := p.wait(patience); code != 2 || !strings.Contains(p.err.String(), `"loud"`) {
 		t.Errorf("code %d, %s", code, p.err.String())
 	}
 	p = start(t, []string{"H2GW_ADMIN=nowhere"}, "proxy", "--plain", "127.0.0.1:0", "--to", "http://127.0.0.1:9")
-	if code := p.wait(20 * time.Second); code != 2 || !strings.Contains(p.err.String(), `"nowhere" for the admin address`) {
+	if code := p.wait(patience); code != 2 || !strings.Contains(p.err.String(), `"nowhere" for the admin address`) {
 		t.Errorf("code %d, %s", code, p.err.String())
 	}
 }
@@ -152,7 +152,7 @@ func TestHelpShowsFlagsDefaultsAndAnExample(t *testing.T) {
 		{"help report", []string{"Example", "h2gw report access.log.1"}},
 	} {
 		p := start(t, nil, strings.Fields(tc.args)...)
-		if code := p.wait(20 * time.Second); code != 0 {
+		if code := p.wait(patience); code != 0 {
 			t.Errorf("%s: code %d", tc.args, code)
 		}
 		help := strings.Join(strings.Fields(p.out.String()), " ")
@@ -166,16 +166,16 @@ func TestHelpShowsFlagsDefaultsAndAnExample(t *testing.T) {
 
 func TestVersionPrintsForPeopleAndMachines(t *testing.T) {
 	p := start(t, nil, "version")
-	if code := p.wait(20 * time.Second); code != 0 || !strings.HasPrefix(p.out.String(), "h2gw ") || !strings.Contains(p.out.String(), "go1.") {
+	if code := p.wait(patience); code != 0 || !strings.HasPrefix(p.out.String(), "h2gw ") || !strings.Contains(p.out.String(), "go1.") {
 		t.Errorf("code %d, %q", code, p.out.String())
 	}
 	word := p.out.String()
 	p = start(t, nil, "--version")
-	if code := p.wait(20 * time.Second); code != 0 || p.out.String() != word {
+	if code := p.wait(patience); code != 0 || p.out.String() != word {
 		t.Errorf("--version: code %d, %q, want %q", code, p.out.String(), word)
 	}
 	p = start(t, nil, "version", "--json")
-	if code := p.wait(20 * time.Second); code != 0 || !strings.Contains(p.out.String(), `"go":"go1.`) {
+	if code := p.wait(patience); code != 0 || !strings.Contains(p.out.String(), `"go":"go1.`) {
 		t.Errorf("code %d, %q", code, p.out.String())
 	}
 }

@@ -69,7 +69,7 @@ func TestRunningOutOfFileDescriptorsPasses(t *testing.T) {
 		}
 	}
 	p.signal(syscall.SIGTERM)
-	if code := p.wait(20 * time.Second); code != 0 {
+	if code := p.wait(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	for line := range strings.Lines(p.out.String()) {
@@ -120,7 +120,7 @@ func TestRunningOutOfFileDescriptorsIsNotTheOriginsFault(t *testing.T) {
 			}
 			eventually(t, "a request is served", func() bool { resp, _ := ask("/"); return resp.StatusCode == 200 })
 			p.signal(syscall.SIGTERM)
-			if code := p.wait(20 * time.Second); code != 0 {
+			if code := p.wait(patience); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -139,7 +139,7 @@ func keptAlive(t *testing.T, addr string) func(path string) (*http.Response, str
 	br := bufio.NewReader(c)
 	return func(path string) (*http.Response, string) {
 		t.Helper()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, addr)
 		resp, err := http.ReadResponse(br, nil)
 		if err != nil {

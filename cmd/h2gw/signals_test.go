@@ -64,14 +64,17 @@ func (g *gatewayProcess) find() {
 }
 
 // status fetches url on a connection of its own and returns the status code, or
-// 0 when there was no answer.
+// 0 when there was no whole answer.
 func status(url string) int {
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	resp, err := c.Get(url)
 	if err != nil {
 		return 0
 	}
-	resp.Body.Close()
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return 0 // and whoever closes before the end is a client that left
+	}
 	return resp.StatusCode
 }
 
@@ -81,7 +84,7 @@ func h2Client(t *testing.T) *http.Client {
 	p.SetHTTP2(true)
 	tr := &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
+	return &http.Client{Transport: tr, Timeout: patience}
 }
 
 // events counts the lines of the access log by kind of event and outcome.
@@ -147,7 +150,7 @@ func TestTermFinishesWhatIsRunning(t *testing.T) {
 	eventually(t, "all requests are at the origin", func() bool { return arrived.Load() == conns*streams })
 	g.signal(syscall.SIGTERM)
 	wg.Wait()
-	if code := g.wait(20 * time.Second); code != 0 {
+	if code := g.wait(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	n := g.events()
@@ -189,7 +192,7 @@ func TestTermUnderSteadyLoadLosesNothing(t *testing.T) {
 	eventually(t, "requests flow", func() bool { return finished.Load() > 200 })
 	g.signal(syscall.SIGTERM)
 	wg.Wait()
-	if code := g.wait(20 * time.Second); code != 0 {
+	if code := g.wait(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if n := g.events(); int64(n["completed"]) != finished.Load() || n["access"] != n["completed"] {
@@ -205,15 +208,21 @@ func TestASecondSignalExitsAtOnce(t *testing.T) {
 	g.signal(syscall.SIGTERM)
 	eventually(t, "it drains", func() bool { return strings.Contains(g.err.String(), `"draining"`) })
 	time.Sleep(sameWish)
+	second := time.Now()
 	g.signal(syscall.SIGTERM)
-	if code := g.wait(10 * time.Second); code != 1 { // and not after timeouts.drain, which is 30 s
+	if code := g.wait(patience); code != 1 { // it is 0 after timeouts.drain
 		t.Errorf("exit code %d, want 1", code)
 	}
+	took := time.Since(second)
 	if !strings.Contains(g.err.String(), "h2gw: second signal: exiting at once") {
 		t.Errorf("log:\n%s", g.err.String())
 	}
-	if n := g.events(); n["access"] != 1 || n["completed"] != 0 {
-		t.Errorf("the request that was cut has no line of its own: %v", n)
+	n := g.events()
+	if n["completed"] != 0 || n["access"] > 1 {
+		t.Errorf("lines of the request that was cut: %v", n)
+	}
+	if n["access"] == 0 && took < lastWords { // which a busy machine may use up
+		t.Errorf("the request that was cut has no line of its own, although there was time: %v", took)
 	}
 }
 
@@ -224,9 +233,16 @@ func TestASignalThatComesTwiceAtOnceIsOneWish(t *testing.T) {
 	answered := make(chan int, 1)
 	go func() { answered <- status("http://" + g.plain + "/") }()
 	eventually(t, "the request is at the origin", func() bool { return arrived.Load() == 1 })
+	// It finds both when it goes on, however late either is sent.
+	g.signal(syscall.SIGSTOP)
+	eventually(t, "it stands still", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.cmd.Process.Pid))
+		return os.IsNotExist(err) || strings.Contains(string(stat), ") T ")
+	})
 	g.signal(syscall.SIGTERM)
 	g.signal(syscall.SIGINT)
-	if code := g.wait(20 * time.Second); code != 0 {
+	g.signal(syscall.SIGCONT)
+	if code := g.wait(patience); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	if code := <-answered; code != 200 || strings.Contains(g.err.String(), "second signal") {
@@ -257,7 +273,7 @@ func TestUSR1ReopensTheLogAndHUPDoesNoHarm(t *testing.T) {
 	eventually(t, "HUP is told", func() bool { return strings.Contains(g.err.String(), "nothing to reload") })
 	get("/after")
 	g.signal(syscall.SIGINT)
-	if code := g.wait(20 * time.Second); code != 0 {
+	if code := g.wait(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	old, err := os.ReadFile(g.log + ".1")
@@ -277,7 +293,7 @@ func TestAccessLinesGoToStandardOutputByDefault(t *testing.T) {
 		t.Fatalf("status %d", code)
 	}
 	p.signal(syscall.SIGTERM)
-	if code := p.wait(20 * time.Second); code != 0 {
+	if code := p.wait(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if out := p.out.String(); strings.Count(out, "\n") != 1 || !strings.Contains(out, `"GET /a/path?q=1 HTTP/1.1" 200 4 `) || !strings.Contains(out, "http/1.1 1 0") {
@@ -293,7 +309,7 @@ func TestAccessLogAndAdminCanBeOff(t *testing.T) {
 		t.Fatalf("status %d", code)
 	}
 	p.signal(syscall.SIGTERM)
-	if code := p.wait(20 * time.Second); code != 0 {
+	if code := p.wait(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if out := p.out.String(); out != "" {
@@ -329,7 +345,7 @@ func TestDemoServesAndSaysWhatToTry(t *testing.T) {
 		}
 	}
 	p.signal(syscall.SIGINT)
-	if code := p.wait(20 * time.Second); code != 0 {
+	if code := p.wait(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if n := strings.Count(p.out.String(), `"event":"access"`); n != 4 {
@@ -350,18 +366,18 @@ func TestReportReadsWhatProxyWrites(t *testing.T) {
 		resp.Body.Close()
 	}
 	g.signal(syscall.SIGTERM)
-	if code := g.wait(20 * time.Second); code != 0 {
+	if code := g.wait(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	p := start(t, nil, "report", "--json", g.log)
-	if code := p.wait(20 * time.Second); code != 0 {
+	if code := p.wait(patience); code != 0 {
 		t.Errorf("report: exit code %d", code)
 	}
 	if !json.Valid([]byte(p.out.String())) || !strings.Contains(p.out.String(), `"h2"`) {
 		t.Errorf("report: %s", p.out.String())
 	}
 	p = start(t, nil, "report", g.log+".none")
-	if code := p.wait(20 * time.Second); code != 1 || !strings.Contains(p.err.String(), "no such file") {
+	if code := p.wait(patience); code != 1 || !strings.Contains(p.err.String(), "no such file") {
 		t.Errorf("report of a missing file: code %d, %s", code, p.err.String())
 	}
 }
