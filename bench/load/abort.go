@@ -41,11 +41,12 @@ func (c *Client) begin(ctx context.Context, addr string, b []byte) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(requestWithin))
 	if _, err := conn.Write(b); err != nil {
 		Abandon(conn)
 		return nil, err
 	}
+	_ = conn.SetDeadline(time.Now().Add(patience)) // which is for reading what comes
 	return conn, nil
 }
 
