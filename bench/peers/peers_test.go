@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/h2gw/h2gw/internal/testkit"
 )
 
 func setting(t *testing.T) Setting {
@@ -120,10 +123,16 @@ func shell(t *testing.T, script string) (Peer, string) {
 	return Peer{Name: "shell", Args: func(Setting) []string { return []string{"-c", script} }}, sh
 }
 
+// nobodys is a port where nobody listens until the test ends.
+func nobodys(t *testing.T) int {
+	t.Helper()
+	return int(netip.MustParseAddrPort(testkit.ReservePort(t)).Port())
+}
+
 func TestAGatewayThatEndsWhileStartingSaysWhatItPrinted(t *testing.T) {
 	p, sh := shell(t, "echo the port is mine; exit 3")
 	s := setting(t)
-	s.Port, _ = FreePort()
+	s.Port = nobodys(t)
 	_, err := p.Start(context.Background(), sh, s)
 	if err == nil || !strings.Contains(err.Error(), "the port is mine") {
 		t.Errorf("got %v", err)
@@ -133,7 +142,7 @@ func TestAGatewayThatEndsWhileStartingSaysWhatItPrinted(t *testing.T) {
 func TestACancelledStartLeavesNothingRunning(t *testing.T) {
 	p, sh := shell(t, `sleep 60 & echo $! > child; trap "" TERM; wait; wait`)
 	s := setting(t)
-	s.Port, _ = FreePort()
+	s.Port = nobodys(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		for ctx.Err() == nil {
