@@ -52,13 +52,22 @@ func newField(ctx context.Context, o options, dir string) (*field, error) {
 	if err := f.find(ctx); err != nil {
 		return nil, err
 	}
-	s, err := f.setting(&gateway{Peer: peers.Peer{Name: "origin"}})
-	if err != nil {
-		return nil, err
+	return f, f.startOrigin(ctx)
+}
+
+// startOrigin starts the origin, and again on another port, as launch does.
+func (f *field) startOrigin(ctx context.Context) error {
+	for try := 1; ; try++ {
+		s, err := f.setting(&gateway{Peer: peers.Peer{Name: "origin"}})
+		if err != nil {
+			return err
+		}
+		f.originPort = s.Port
+		f.origin, f.versions["origin: nginx"], err = peers.StartOrigin(ctx, s)
+		if err == nil || try == startTries || ctx.Err() != nil {
+			return err
+		}
 	}
-	f.originPort = s.Port
-	f.origin, f.versions["origin: nginx"], err = peers.StartOrigin(ctx, s)
-	return f, err
 }
 
 // find fills in the gateways that were asked for and are installed.

@@ -28,7 +28,7 @@ type Run struct {
 
 // grace is how much longer than planned h2load may take: connections to open,
 // and the answers that are still to come at the end.
-const grace = 20 * time.Second
+const grace = time.Minute
 
 // Start starts h2load against addr. Wait must be called.
 func (h H2load) Start(ctx context.Context, w Workload, t Timing, addr string) (*Run, error) {
