@@ -12,7 +12,7 @@ import (
 // curl runs curl with what every call here needs and returns its output.
 func (g *gateway) curl(t *testing.T, args ...string) string {
 	t.Helper()
-	return run(t, tool(t, "curl"), append([]string{"-sS", "-k", "--max-time", "30"}, args...)...)
+	return run(t, tool(t, "curl"), append([]string{"-sS", "-k", "--max-time", "120"}, args...)...)
 }
 
 func TestCurlGetsTheSamePageOverEveryProtocol(t *testing.T) {

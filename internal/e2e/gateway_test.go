@@ -179,7 +179,7 @@ func (g *gateway) settle() metricSet {
 // quit ends the gateway as an operator does; it must exit with 0.
 func (g *gateway) quit() {
 	g.t.Helper()
-	if code := g.stop(syscall.SIGTERM, 40*time.Second); code != 0 {
+	if code := g.stop(syscall.SIGTERM, 2*time.Minute); code != 0 {
 		g.t.Errorf("exit code %d after TERM, want 0", code)
 	}
 }

@@ -108,10 +108,10 @@ func (p *process) rss() int64 {
 // that no healthy run comes near.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !cond() {
 		if time.Now().After(deadline) {
-			t.Fatalf("still not after 30 s: %s", what)
+			t.Fatalf("still not after two minutes: %s", what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -130,13 +130,13 @@ func run(t *testing.T, name string, args ...string) string {
 
 func runCode(t *testing.T, stdin io.Reader, name string, args ...string) (string, int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = stdin
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		t.Fatalf("%s %s: still running after five minutes\n%s", name, strings.Join(args, " "), tail(string(out), 4000))
+		t.Fatalf("%s %s: still running after ten minutes\n%s", name, strings.Join(args, " "), tail(string(out), 4000))
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -157,7 +157,7 @@ func tail(s string, n int) string {
 
 // httpGet fetches a plain URL (the admin address, Prometheus' API).
 func httpGet(url string) (int, string, error) {
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Get(url)
 	if err != nil {
 		return 0, "", err
