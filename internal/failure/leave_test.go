@@ -117,6 +117,8 @@ func TestAClientCutOffAtAnyByte(t *testing.T) {
 			answered.Add(1)
 		}
 	})
+	// Some were closed before the gateway had accepted them.
+	r.eventually("every connection is counted", func() bool { return r.metric("h2gw_connections_total") >= float64(len(all)) })
 	access := r.settle()
 	if int64(len(access)) != begun.Load() {
 		t.Errorf("%d access lines for %d requests begun", len(access), begun.Load())

@@ -185,8 +185,16 @@ func (r *rig) settle() []line {
 	r.shutdown()
 	r.settled = true
 	access, sessions := r.log()
-	if opened != closed || opened != float64(len(sessions)) {
-		r.t.Errorf("%v connections opened, %v closed, %d session lines", opened, closed, len(sessions))
+	// A connection that ended before it spoke a protocol is counted when it is
+	// closed already: of these some may have come behind the counters.
+	silent := 0
+	for _, s := range sessions {
+		if s.PITag == "" && s.Streams == 0 {
+			silent++
+		}
+	}
+	if late := float64(len(sessions)) - opened; opened != closed || late < 0 || late > float64(silent) {
+		r.t.Errorf("%v connections opened, %v closed, %d session lines, %d of connections that spoke no protocol", opened, closed, len(sessions), silent)
 	}
 	if n := float64(len(access)); streams != n || perConn != n || requests != n {
 		r.t.Errorf("%d access lines; counted are %v streams, %v by connection, %v requests", len(access), streams, perConn, requests)
