@@ -101,7 +101,7 @@ func TestAClientThatDoesNotReadHoldsUpItsOriginBounded(t *testing.T) {
 	begin(t)
 	pour := &pourer{ended: make(chan string, len(idlers))}
 	o := startOrigin(t, pour.script)
-	r := newRig(t, []string{o.addr()}, "timeouts.write_stall=2s")
+	r := newRig(t, []string{o.addr()}, "timeouts.write_stall=5s")
 	start := time.Now()
 	for _, idler := range idlers {
 		nc := r.dial()
@@ -227,8 +227,8 @@ func TestARequestBodyThatStopsIsA408(t *testing.T) {
 		}
 		got <- body
 	})
-	const idle = 2 * time.Second // the beginning of each body is to be there in time
-	r := newRig(t, []string{o.addr()}, "timeouts.request_body_idle=2s")
+	const idle = 5 * time.Second // the beginning of each body is to be there in time
+	r := newRig(t, []string{o.addr()}, "timeouts.request_body_idle=5s")
 	var wg sync.WaitGroup
 	for _, u := range uploaders {
 		nc := r.dial()
@@ -268,7 +268,7 @@ func TestARequestBodyThatStopsBehindTheResponseHeadIsCutOff(t *testing.T) {
 		io.Copy(&rest, p.br)
 		ended <- rest.String()
 	})
-	r := newRig(t, []string{o.addr()}, "timeouts.request_body_idle=2s") // by then there is a response head
+	r := newRig(t, []string{o.addr()}, "timeouts.request_body_idle=5s") // by then there is a response head
 	nc := r.dial()
 	c := stopsInHTTP2(t, nc, "/h2")
 	c.WantStatus(1, "200")
