@@ -263,7 +263,7 @@ func TestEveryResponseFindsItsRequestBehindATreacherousOrigin(t *testing.T) {
 		o := startOrigin(t, treacherous)
 		origins, addrs = append(origins, o), append(addrs, o.addr())
 	}
-	r := newRig(t, addrs, "origin.pipeline=16", "timeouts.response_head=500ms", manyLeave)
+	r := newRig(t, addrs, "origin.pipeline=16", "timeouts.response_head=2s", manyLeave)
 	d := &identityRun{t: t, total: identities(t, 12_000)}
 	start := time.Now()
 	d.run(r)

@@ -172,7 +172,7 @@ func TestAnOriginThatSpeaksFirstShiftsNoAnswers(t *testing.T) {
 			taken++
 			select {
 			case <-answered:
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("%s was answered, and never came to the origin", target)
 			}
 		}
