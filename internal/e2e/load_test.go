@@ -99,8 +99,8 @@ func TestNoRequestStallsOverConnectionsStreamsAndBodies(t *testing.T) {
 	}{{"/small", 25600}, {"/10k", 25600}, {"/1m", 1600}}
 	// The largest cells have more streams than limits.origin_connections: they
 	// wait their turn, and on a busy machine longer than the default 5 s.
-	// Nor are 256 TLS handshakes at once over in the default of 10 s there.
-	g := startGateway(t, []string{addr}, "--set", "timeouts.connect=60s", "--set", "timeouts.handshake=60s")
+	// Nor are 256 TLS handshakes at once, and what follows, over in the default 10 s there.
+	g := startGateway(t, []string{addr}, "--set", "timeouts.connect=60s", "--set", "timeouts.handshake=60s", "--set", "timeouts.preface=60s")
 	totalConns, totalRequests := 0, 0
 	for _, conns := range []int{1, 4, 16, 64, 256} {
 		for _, streams := range []int{1, 10, 100} {
