@@ -155,7 +155,10 @@ func (c *OriginConn) ReadRequest() (r OriginRequest, ok bool) {
 func (c *OriginConn) ReadChunked() (body, trailer string) {
 	var b strings.Builder
 	for {
-		line, _ := c.ReadUntil("\r\n")
+		line, err := c.TryUntil("\r\n")
+		if err != nil {
+			c.failf("received %q, then %v; want a chunk size line", line, err)
+		}
 		size, _, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), ";")
 		n, err := strconv.ParseUint(size, 16, 31)
 		if err != nil {
