@@ -10,10 +10,10 @@ import (
 // answer find nothing of their session in the near caches. Who polls its connection,
 // or its origin's, has it fetched before (see internal/prefetch).
 
-// nameNear names what a turn of the session touches, if who polls c asks for it. What
+// nameNear names what a turn of the session touches, if who polls p asks for it. What
 // is made and dropped as the session goes is left out.
-func (s *Session) nameNear(c pollable) {
-	n, ok := c.(interface{ Near() *prefetch.List })
+func (s *Session) nameNear(p pollable) {
+	n, ok := p.(interface{ Near() *prefetch.List })
 	if !ok {
 		return
 	}
@@ -22,23 +22,25 @@ func (s *Session) nameNear(c pollable) {
 	}
 	prefetch.Add(s.near, s)
 	prefetch.Add(s.near, s.m)
-	prefetch.Add(s.near, s.block)
 	prefetch.Add(s.near, s.out.enc)
-	if c, ok := s.conn.(*tls.Conn); ok {
-		nameTLS(s.near, c)
+	c, ok := s.conn.(*tls.Conn)
+	if ok {
+		prefetch.Add(s.near, c)
+		nameCipher(s.near, c, "out")
+	}
+	s.answers = s.near.Len()
+	prefetch.Add(s.near, s.block)
+	if ok {
+		nameCipher(s.near, c, "in")
+		prefetch.Reach(s.near, c, "rawInput", "buf")
 	}
 }
 
-// nameTLS names what reading and writing a record touches: the connection, and its
-// ciphers with their keys. It reports whether it found all of them.
-func nameTLS(l *prefetch.List, c *tls.Conn) (all bool) {
-	prefetch.Add(l, c)
-	all = prefetch.Reach(l, c, "rawInput", "buf")
-	for _, half := range []string{"in", "out"} {
-		all = prefetch.Reach(l, c, half, "cipher") && all
-		all = prefetch.Reach(l, c, half, "cipher", "aead") && all
-	}
-	return all
+// nameCipher names the cipher of one half of c, "in" or "out", with its keys. It
+// reports whether it has found them.
+func nameCipher(l *prefetch.List, c *tls.Conn, half string) (found bool) {
+	found = prefetch.Reach(l, c, half, "cipher")
+	return prefetch.Reach(l, c, half, "cipher", "aead") && found
 }
 
 // Near names what an answer for st is going to touch. It is for who has st's
@@ -46,6 +48,6 @@ func nameTLS(l *prefetch.List, c *tls.Conn) (all bool) {
 func (st *stream) Near(l *prefetch.List) {
 	prefetch.Add(l, st)
 	if s := st.sess; s.near != nil {
-		l.AddAll(s.near)
+		l.AddFirst(s.answers, s.near)
 	}
 }

@@ -19,10 +19,14 @@ func TestCiphersOfTLSAreFound(t *testing.T) {
 	} {
 		client, server := sockets(t, false, nil)
 		c, s := shakeAs(t, client, server, config)
-		var l, conn prefetch.List
-		prefetch.Add(&conn, s)
-		if !nameTLS(&l, s) || l.Lines() < conn.Lines()+4 {
-			t.Errorf("%s: not all was found, %d lines of them", name, l.Lines())
+		for _, half := range []string{"in", "out"} {
+			var l prefetch.List
+			if !nameCipher(&l, s, half) || l.Lines() < 2 {
+				t.Errorf("%s, %s: not all was found, %d lines of it", name, half, l.Lines())
+			}
+		}
+		if !prefetch.Reach(new(prefetch.List), s, "rawInput", "buf") {
+			t.Errorf("%s: where records are read into was not found", name)
 		}
 		c.Close()
 		s.Close()

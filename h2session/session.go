@@ -34,6 +34,7 @@ type Session struct {
 	begins   beginnings
 	turns    readTurns
 	near     *prefetch.List // constant once others know of the session; nil: nobody asks
+	answers  int            // how many of its first an answer touches, too
 	prefaced int            // bytes of the preface that were checked
 	greeted  bool
 	taken    [2]uint64 // DATA and HEADERS frames that were not counted yet, by type

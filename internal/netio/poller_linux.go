@@ -83,6 +83,7 @@ type instance struct {
 	alarmed bool      // file's deadline is set
 
 	// Of the goroutine.
+	many   bool // sockets, more than whose memory a near cache holds
 	events [64]syscall.EpollEvent
 	told   [64]socket
 	round  Round
@@ -271,9 +272,12 @@ func (in *instance) wait(fd uintptr) int {
 func (in *instance) find(n int) (found int) {
 	in.p.mu.Lock()
 	defer in.p.mu.Unlock()
+	in.many = in.count > fewSockets
 	for _, ev := range in.events[:n] {
 		if s := in.sockets[ev.Fd]; s.handler != nil {
-			s.near.FetchList()
+			if in.many {
+				s.near.FetchList()
+			}
 			in.events[found], in.told[found] = ev, s
 			found++
 		}
@@ -281,11 +285,15 @@ func (in *instance) find(n int) (found int) {
 	return found
 }
 
+// fewSockets are those whose memory stays in the near caches: some 6 KiB each, with
+// what serves them, of 1 MiB or so.
+const fewSockets = 100
+
 // fetch has the processor fetch what the handler of event i is going to touch, while
 // the one before is called: nothing that 500 others have been served since is in a
 // near cache any more.
 func (in *instance) fetch(i int) {
-	if i < len(in.told) && in.told[i].near != nil {
+	if in.many && i < len(in.told) && in.told[i].near != nil {
 		in.told[i].near.Fetch()
 	}
 }

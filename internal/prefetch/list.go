@@ -30,9 +30,9 @@ func (l *List) Span(p unsafe.Pointer, size uintptr) {
 	}
 }
 
-// AddAll adds what other names.
-func (l *List) AddAll(other *List) {
-	l.n += copy(l.spans[l.n:], other.spans[:other.n])
+// AddFirst adds the first n things that other names.
+func (l *List) AddFirst(n int, other *List) {
+	l.n += copy(l.spans[l.n:], other.spans[:min(n, other.n)])
 }
 
 // Reset empties the list.
@@ -52,6 +52,9 @@ func span(at, size uintptr) uintptr {
 	first := at &^ (line - 1)
 	return first | min((at+size-first+line-1)/line, maxLines)
 }
+
+// Len is how many things the list names.
+func (l *List) Len() int { return l.n }
 
 // Lines is how many lines the list names.
 func (l *List) Lines() (n int) {

@@ -50,8 +50,14 @@ func TestAFullListIgnoresWhatIsMore(t *testing.T) {
 		Add(&l, newPage())
 	}
 	Add[page](&all, nil)
-	all.AddAll(&l)
-	all.AddAll(&l)
+	all.AddFirst(7, &l)
+	all.AddFirst(maxSpans, &List{})
+	if all.Len() != 7 || all.spans[6] != l.spans[6] {
+		t.Errorf("%d of the first 7", all.Len())
+	}
+	all.Reset()
+	all.AddFirst(maxSpans, &l)
+	all.AddFirst(maxSpans, &l)
 	Add(&all, newPage())
 	if l.n != maxSpans || all != l {
 		t.Errorf("%d spans, then %d", l.n, all.n)
@@ -91,16 +97,16 @@ func TestReachFollowsFieldsToWhatTheyLeadTo(t *testing.T) {
 		found bool
 		least int
 	}{
-		"a field":                   {[]string{"in"}, true, 1},
-		"through a pointer":         {[]string{"in", "leaf"}, true, 3},
-		"through an interface":      {[]string{"in", "any", "leaf"}, true, 3},
-		"all that a slice can hold": {[]string{"in", "buf"}, true, maxLines},
-		"itself":                    {nil, true, 1},
-		"a nil pointer":             {[]string{"in", "none"}, false, 0},
-		"behind a nil pointer":      {[]string{"in", "none", "b"}, false, 0},
-		"a nil interface":           {[]string{"in", "any", "any"}, false, 0},
-		"no such field":             {[]string{"in", "was"}, false, 0},
-		"a field of no struct":      {[]string{"in", "buf", "len"}, false, 0},
+		"a field":                  {[]string{"in"}, true, 1},
+		"through a pointer":        {[]string{"in", "leaf"}, true, 3},
+		"through an interface":     {[]string{"in", "any", "leaf"}, true, 3},
+		"the beginning of a slice": {[]string{"in", "buf"}, true, shortSlice / line},
+		"itself":                   {nil, true, 1},
+		"a nil pointer":            {[]string{"in", "none"}, false, 0},
+		"behind a nil pointer":     {[]string{"in", "none", "b"}, false, 0},
+		"a nil interface":          {[]string{"in", "any", "any"}, false, 0},
+		"no such field":            {[]string{"in", "was"}, false, 0},
+		"a field of no struct":     {[]string{"in", "buf", "len"}, false, 0},
 	} {
 		var l List
 		if found := Reach(&l, v, tc.path...); found != tc.found || l.Lines() < tc.least || !found && l.n > 0 {

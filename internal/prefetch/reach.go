@@ -5,10 +5,13 @@ import (
 	"unsafe"
 )
 
+// shortSlice is how much of a slice is named, in bytes.
+const shortSlice = 8 * line
+
 // Reach adds memory that p leads to through fields that others may not name: path is
 // the names from field to field, where pointers, interfaces and slices on the way are
-// followed. What the last one holds is added, by the size of its type; of a slice of
-// bytes its whole room. It reports whether there is such a thing: who builds p may
+// followed. What the last one holds is added, by the size of its type; of a slice the
+// beginning of its room, for what is short. It reports whether there is such a thing: who builds p may
 // have changed what it is made of, and nothing is lost but time.
 //
 // It reads what it passes: nobody may be changing that.
@@ -24,7 +27,7 @@ func Reach(l *List, p any, path ...string) bool {
 	case !v.IsValid():
 		return false
 	case v.Kind() == reflect.Slice:
-		l.Span(v.UnsafePointer(), uintptr(v.Cap())*v.Type().Elem().Size())
+		l.Span(v.UnsafePointer(), min(uintptr(v.Cap())*v.Type().Elem().Size(), shortSlice))
 	case v.CanAddr():
 		l.Span(unsafe.Pointer(v.UnsafeAddr()), v.Type().Size())
 	default:
