@@ -84,14 +84,14 @@ func TestFetchingNeverFaults(t *testing.T) {
 }
 
 func TestReachFollowsFieldsToWhatTheyLeadTo(t *testing.T) {
-	type leaf struct{ b [3 * line]byte }
+	type leaf [3 * line]byte
 	type inner struct {
 		any  any
 		leaf *leaf
 		buf  []byte
-		none *leaf
+		none *inner
 	}
-	v := &struct{ in inner }{inner{any: &inner{leaf: new(leaf)}, leaf: new(leaf), buf: make([]byte, 1, 100*line)}}
+	v := &struct{ in inner }{inner{any: &inner{leaf: new(leaf)}, leaf: new(leaf), buf: make([]byte, 1, 100*line), none: nil}}
 	for name, tc := range map[string]struct {
 		path  []string
 		found bool
@@ -103,7 +103,7 @@ func TestReachFollowsFieldsToWhatTheyLeadTo(t *testing.T) {
 		"the beginning of a slice": {[]string{"in", "buf"}, true, shortSlice / line},
 		"itself":                   {nil, true, 1},
 		"a nil pointer":            {[]string{"in", "none"}, false, 0},
-		"behind a nil pointer":     {[]string{"in", "none", "b"}, false, 0},
+		"behind a nil pointer":     {[]string{"in", "none", "leaf"}, false, 0},
 		"a nil interface":          {[]string{"in", "any", "any"}, false, 0},
 		"no such field":            {[]string{"in", "was"}, false, 0},
 		"a field of no struct":     {[]string{"in", "buf", "len"}, false, 0},
