@@ -40,6 +40,11 @@ type Workload struct {
 	Clients, Streams int
 	// Rate is requests (Latency) or connections (NewConn) per second, in all.
 	Rate int
+	// Apart, of Latency, is the time from one connection's beginning to the next's.
+	// h2load has each connection send what is due every 10 ms, counted from when it
+	// was established: those a gateway establishes together send together from then
+	// on, and each gateway would be asked in bursts of another size. 0 is all at once.
+	Apart time.Duration
 	// Curve names the curve that the workload is one point of, at X; "" is none.
 	Curve string
 	X     int
@@ -62,7 +67,7 @@ func Workloads() []Workload {
 		{Name: "upload", About: "10 KiB posted, 4 connections with 8 streams each", Path: "/upload", Body: 10 << 10, Clients: 4, Streams: 8},
 		{Name: "newconn", About: "one request on each new TLS connection, full handshakes", Kind: NewConn, Path: "/small", Streams: 1, Rate: 400},
 		{Name: "resumed", About: "one request on each new TLS connection, sessions resumed by ticket", Kind: Resumed, Path: "/small", Streams: 1, Rate: 400},
-		{Name: "latency", About: "100-byte responses, 4,000 requests/s over 16 connections", Kind: Latency, Path: "/small", Clients: 16, Streams: 32, Rate: 4000},
+		{Name: "latency", About: "100-byte responses, 4,000 requests/s over 16 connections that begin 1 ms apart", Kind: Latency, Path: "/small", Clients: 16, Streams: 32, Rate: 4000, Apart: time.Millisecond},
 		{Name: "idle", About: "idle TLS connections with HTTP/2, after one request each", Kind: Idle, Path: "/small"},
 	}
 }
@@ -145,7 +150,13 @@ func (w Workload) args(t Timing, addr, logFile, dataFile string) []string {
 		n := strconv.Itoa(w.Connections(t))
 		args = append(args, "-n"+n, "-c"+n, "-r"+strconv.Itoa(w.Rate/10), "--rate-period=100ms")
 	case Latency:
-		args = append(args, "-c"+strconv.Itoa(w.Clients), "--rps="+strconv.Itoa(w.Rate/w.Clients), "-D"+millis(total))
+		args = append(args, "-c"+strconv.Itoa(w.Clients), "--rps="+strconv.Itoa(w.Rate/w.Clients))
+		if w.Apart > 0 { // h2load does not take that together with -D
+			n := int(float64(w.Rate) * total.Seconds())
+			args = append(args, "-r1", "--rate-period="+millis(w.Apart), "-n"+strconv.Itoa(n))
+		} else {
+			args = append(args, "-D"+millis(total))
+		}
 	default:
 		args = append(args, "-c"+strconv.Itoa(w.Clients), "-D"+millis(total))
 	}

@@ -28,7 +28,7 @@ func TestArgumentsOfH2loadSayWhatTheWorkloadIs(t *testing.T) {
 		{"1m", "-t1 -m4 --log-file=L -c4 -D912ms -w20 -W24 https://A/1m"},
 		{"upload", "-t1 -m8 --log-file=L -c4 -D912ms -d F https://A/upload"},
 		{"newconn", "-t1 -m1 --log-file=L -n200 -c200 -r40 --rate-period=100ms https://A/small"},
-		{"latency", "-t1 -m32 --log-file=L -c16 --rps=250 -D948ms https://A/small"},
+		{"latency", "-t1 -m32 --log-file=L -c16 --rps=250 -r1 --rate-period=1ms -n3792 https://A/small"},
 	} {
 		got := strings.Join(byName(t, c.workload).args(timing, "A", "L", "F"), " ")
 		if got != c.want {
