@@ -123,12 +123,7 @@ func (s *Session) beginOld() {
 		s.beginAll()
 	case b.looked != s.in.total:
 		b.looked = s.in.total
-		s.beginThose(func(l *beginning) bool {
-			if l.since.IsZero() {
-				return s.in.total-l.at >= patience
-			}
-			return s.in.now.Sub(l.since) >= bodyPatience
-		})
+		s.beginThose(patience)
 	}
 }
 
@@ -136,11 +131,7 @@ func (s *Session) beginOld() {
 // moment. For these the reminder has another turn run, should nothing come.
 func (s *Session) beginDue() {
 	b := &s.begins
-	if len(b.late) > 0 {
-		s.beginThose(func(l *beginning) bool {
-			return l.since.IsZero() || s.in.now.Sub(l.since) >= bodyPatience
-		})
-	}
+	s.beginThose(0)
 	left := len(b.late) > 0
 	if left != b.left.Load() {
 		b.left.Store(left)
@@ -150,15 +141,24 @@ func (s *Session) beginDue() {
 	}
 }
 
-// beginThose has those begin that are due.
-func (s *Session) beginThose(due func(*beginning) bool) {
+// beginThose has those begin that were put off for long enough: for bodyPatience if
+// they have said how short their body is, else for so many bytes of the connection.
+func (s *Session) beginThose(bytes uint64) {
 	for i := 0; i < len(s.begins.late); {
-		if l := &s.begins.late[i]; due(l) {
-			s.begin(l.st)
+		if s.begins.late[i].due(s.in.now, s.in.total, bytes) {
+			s.begin(s.begins.late[i].st)
 		} else {
 			i++
 		}
 	}
+}
+
+// due reports whether b was put off for long enough, see beginThose.
+func (b *beginning) due(now time.Time, total, bytes uint64) bool {
+	if b.since.IsZero() {
+		return total-b.at >= bytes
+	}
+	return now.Sub(b.since) >= bodyPatience
 }
 
 // beginAll has all begin.
