@@ -27,16 +27,19 @@ func start(t *testing.T, cfg Config) *Server {
 	return s
 }
 
+// get may be called from any goroutine.
 func get(t *testing.T, s *Server, method, path string) (int, string) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	req, err := http.NewRequest(method, "http://"+s.Addr().String()+path, nil)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return 0, ""
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return 0, ""
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
