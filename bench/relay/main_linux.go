@@ -1,3 +1,5 @@
+//go:build !386 && !s390x
+
 package main
 
 import (
@@ -39,6 +41,9 @@ func main() {
 // lead starts this program as workers, with the same arguments, and ends them when
 // ctx is done, or as soon as one has ended.
 func lead(ctx context.Context, workers int) error {
+	if workers < 1 {
+		return fmt.Errorf("-workers %d: at least 1", workers)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, workers)

@@ -1,29 +1,36 @@
+//go:build !386 && !s390x
+
 package main
 
 import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// started is a relay in front of an origin that sends back what it receives.
-func started(t *testing.T) (r *relay, addr string) {
+// started is a relay in front of an origin that sends back what it receives; open is
+// how many connections that has.
+func started(t *testing.T) (r *relay, addr string, open *atomic.Int32) {
 	t.Helper()
 	origin, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { origin.Close() })
+	open = new(atomic.Int32)
 	go func() {
 		for {
 			c, err := origin.Accept()
 			if err != nil {
 				return
 			}
+			open.Add(1)
 			go func() {
+				defer open.Add(-1)
 				defer c.Close()
 				io.Copy(c, c)
 			}()
@@ -33,7 +40,7 @@ func started(t *testing.T) (r *relay, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r, r.addr(t)
+	return r, r.addr(t), open
 }
 
 // addr is where r accepts.
@@ -50,7 +57,7 @@ func (r *relay) addr(t *testing.T) string {
 // Each message arrives at the other side and is counted, each way; where one side of
 // a pair ends, the other does, and other pairs go on.
 func TestARelayCopiesAndCounts(t *testing.T) {
-	r, addr := started(t)
+	r, addr, open := started(t)
 	const rounds = 20
 	done := make(chan error, 1)
 	go func() { done <- exchange(addr, rounds) }()
@@ -63,11 +70,22 @@ func TestARelayCopiesAndCounts(t *testing.T) {
 			if want := 2 * 2 * rounds; r.messages != want {
 				t.Errorf("%d messages counted, want %d", r.messages, want)
 			}
+			r.wantEnded(t, open)
 			return
 		default:
 			if time.Since(start) > time.Minute {
 				t.Fatal("the exchange did not end")
 			}
+		}
+	}
+}
+
+// wantEnded waits until the origin has been told that the clients have left.
+func (r *relay) wantEnded(t *testing.T, open *atomic.Int32) {
+	t.Helper()
+	for start := time.Now(); open.Load() > 0; r.turn(10 * time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatalf("both clients have left, and the origin has %d connections", open.Load())
 		}
 	}
 }
@@ -110,8 +128,19 @@ func TestAnOriginThatIsNotThereEndsTheClient(t *testing.T) {
 	}
 	defer c.Close()
 	c.SetReadDeadline(time.Now().Add(time.Minute))
-	r.turn(10 * time.Second)
-	if _, err := c.Read(make([]byte, 1)); err == nil {
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Read(make([]byte, 1))
+		done <- err
+	}()
+	for ended := false; !ended; r.turn(10 * time.Millisecond) { // a turn may end by a signal
+		select {
+		case err = <-done:
+			ended = true
+		default:
+		}
+	}
+	if err == nil {
 		t.Error("something came")
 	} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
 		t.Error("the connection was left open")
