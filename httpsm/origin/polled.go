@@ -95,7 +95,7 @@ func (c *conn) poll(lane int) {
 	c.room = make(chan struct{}, 1)
 	c.reads.passed = c.outOfTime
 	p := netio.PollerOf(lane)
-	if err := p.Add(fd, c, &c.near); err != nil {
+	if err := p.AddFirst(fd, c, &c.near); err != nil {
 		closeSocket(fd)
 		return
 	}

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"github.com/h2gw/h2gw/internal/prefetch"
 )
@@ -82,17 +81,15 @@ type instance struct {
 	unused  time.Time // when count became 0
 	alarmed bool      // file's deadline is set
 
-	// Of the goroutine.
-	many   bool // sockets, more than whose memory a near cache holds
-	events [64]syscall.EpollEvent
-	told   [64]socket
-	round  Round
+	dispatch dispatch // of the goroutine
 }
 
 // A socket is who is told of one, and what he is going to touch then.
 type socket struct {
 	handler Handler        // nil: nobody
 	near    *prefetch.List // not nil where there is a handler
+	first   bool           // he is told before those who are not
+	due     Readiness      // what he is to be told, while the socket is in the queue
 }
 
 // pollFor is what Add asks for; that a new socket takes something is no news.
@@ -108,6 +105,17 @@ const epollET = 1 << 31
 // nobody else. The caller calls Remove before it closes fd. near names what h touches
 // when it is called, and may change at any time; nil: nothing is known.
 func (p *Poller) Add(fd int, h Handler, near *prefetch.List) error {
+	return p.add(fd, socket{handler: h, near: near})
+}
+
+// AddFirst is Add for a socket whose news ends what other sockets' news has begun,
+// as an origin's answer does. h is called before theirs, as long as they have to
+// wait for each other.
+func (p *Poller) AddFirst(fd int, h Handler, near *prefetch.List) error {
+	return p.add(fd, socket{handler: h, near: near, first: true})
+}
+
+func (p *Poller) add(fd int, s socket) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.instance == nil {
@@ -118,10 +126,10 @@ func (p *Poller) Add(fd int, h Handler, near *prefetch.List) error {
 		p.instance = in
 		go in.run()
 	}
-	if near == nil {
-		near = &nowhere
+	if s.near == nil {
+		s.near = &nowhere
 	}
-	return p.instance.add(fd, socket{h, near})
+	return p.instance.add(fd, s)
 }
 
 // Remove undoes Add. Where the caller does not close fd next, forget must be
@@ -207,7 +215,7 @@ func (in *instance) lose() {
 // run is the goroutine. It ends when there were no sockets for a while.
 func (in *instance) run() {
 	for {
-		err := in.rc.Read(in.turn)
+		err := in.rc.Read(in.rounds)
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			panic("netio: waiting for an epoll instance: " + err.Error())
 		}
@@ -233,81 +241,4 @@ func (in *instance) over() bool {
 	}
 	in.p.instance = nil
 	return true
-}
-
-// turn tells everybody of what has happened until nothing has, and returns false
-// to be called again when something does.
-func (in *instance) turn(fd uintptr) bool {
-	for got := len(in.events); got == len(in.events); {
-		got = in.wait(fd)
-		n := in.find(got)
-		in.fetch(0)
-		for i := range n {
-			in.fetch(i + 1)
-			in.told[i].handler.Ready(readiness(in.events[i].Events), &in.round)
-			in.told[i] = socket{}
-		}
-		in.round.End()
-	}
-	return false
-}
-
-// wait takes what has happened, without waiting.
-func (in *instance) wait(fd uintptr) int {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd,
-			uintptr(unsafe.Pointer(&in.events)), uintptr(len(in.events)), 0, 0, 0)
-		switch errno {
-		case 0:
-			return int(n)
-		case syscall.EINTR:
-		default:
-			panic("netio: epoll_pwait: " + errno.Error())
-		}
-	}
-}
-
-// find notes whom the first n events are for, and has it fetched what they are going
-// to touch. It returns how many there are: some were removed meanwhile.
-func (in *instance) find(n int) (found int) {
-	in.p.mu.Lock()
-	defer in.p.mu.Unlock()
-	in.many = in.count > fewSockets
-	for _, ev := range in.events[:n] {
-		if s := in.sockets[ev.Fd]; s.handler != nil {
-			if in.many {
-				s.near.FetchList()
-			}
-			in.events[found], in.told[found] = ev, s
-			found++
-		}
-	}
-	return found
-}
-
-// fewSockets are those whose memory stays in the near caches: some 6 KiB each, with
-// what serves them, of 1 MiB or so.
-const fewSockets = 100
-
-// fetch has the processor fetch what the handler of event i is going to touch, while
-// the one before is called: nothing that 500 others have been served since is in a
-// near cache any more.
-func (in *instance) fetch(i int) {
-	if in.many && i < len(in.told) && in.told[i].near != nil {
-		in.told[i].near.Fetch()
-	}
-}
-
-func readiness(events uint32) (what Readiness) {
-	const failed = syscall.EPOLLERR | syscall.EPOLLHUP
-	if events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|failed) != 0 {
-		what |= Readable
-	}
-	if events&(syscall.EPOLLOUT|failed) != 0 {
-		what |= Writable
-	}
-	if events&(syscall.EPOLLRDHUP|failed) != 0 {
-		what |= Ended
-	}
-	return what
 }

@@ -42,6 +42,9 @@ const (
 // Add fails.
 func (*Poller) Add(int, Handler, *prefetch.List) error { return errors.ErrUnsupported }
 
+// AddFirst fails.
+func (*Poller) AddFirst(int, Handler, *prefetch.List) error { return errors.ErrUnsupported }
+
 // Again does nothing.
 func (*Poller) Again(int) {}
 
