@@ -18,7 +18,8 @@ import (
 // after he was heard, while his memory and that of his origin connection are in a
 // near cache; and what waits at the origin at once is what it is being asked, not
 // all that could be asked. In the order of arrival each is heard first, and
-// answered after the last one was.
+// answered after the last one was. That wants an origin that answers meanwhile: see
+// offerProcessor.
 type dispatch struct {
 	events [256]syscall.EpollEvent
 	queue  queue    // sockets that are told in a later round
@@ -56,7 +57,7 @@ func (in *instance) rounds(fd uintptr) bool {
 		if d.queue.len() == 0 && got < len(d.events) {
 			return false
 		}
-		if first == 0 && others == perRound {
+		if others == perRound {
 			offerProcessor()
 		}
 		if n%roundsAtOnce == 0 {
@@ -65,9 +66,10 @@ func (in *instance) rounds(fd uintptr) bool {
 	}
 }
 
-// offerProcessor lets another process run that waits for this processor, if one
-// does. An origin on the same machine may; without this it would, when it has all of
-// its round's work before it, at the end of this thread's time slice.
+// offerProcessor lets a process or thread run that waits for this processor, if one
+// does: an origin on the same machine, for one, which has a round's requests by now
+// and would else be heard of at the end of this thread's time slice, some hundred
+// requests later.
 func offerProcessor() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }
 
 // wait takes what has happened, without waiting.
