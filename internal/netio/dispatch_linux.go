@@ -28,9 +28,9 @@ type dispatch struct {
 	round  Round
 }
 
-// perRound is how many are told in a round after those who are first: with
-// some 15 KiB each, the kernel's included, half of what a near cache holds. Of 8 to
-// 64 none was better than others.
+// perRound is how many are told in a round after those who are first: with some 15
+// KiB each, the kernel's included, half of what a near cache holds. With 5, 12 or 20
+// a request of 2,000 clients costs the same.
 const perRound = 32
 
 // roundsAtOnce is how many rounds follow one another before Go's scheduler is let run

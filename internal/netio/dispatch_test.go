@@ -83,11 +83,16 @@ func (m *member) happen() { io.WriteString(m.peer, "x") }
 
 // begin has something happen to gate, and waits until end was told.
 func (c *crowd) begin(gate, end *member) {
+	c.t.Helper()
 	told := make(chan bool)
 	end.then = func() { close(told) }
 	c.mu.Unlock()
 	gate.happen()
-	<-told
+	select {
+	case <-told:
+	case <-time.After(10 * time.Second):
+		c.t.Fatalf("%d was not told", end.n)
+	}
 }
 
 // wants waits until these were told, in this order, and sees that nobody else was.
