@@ -319,3 +319,26 @@ func TestTurnsFollowEachOther(t *testing.T) {
 	}
 	turns.Run(func() bool { t.Error("a turn after the last"); return false })
 }
+
+// Of two who set a read deadline at the same time one is overtaken between its two
+// steps: the other's deadline holds, and is told.
+func TestAnOvertakenReadDeadlineDoesNotHideTheLast(t *testing.T) {
+	fd, peer := socketPair(t)
+	defer peer.Close()
+	d := newDescriptor(fd, new(Poller), nil, nil)
+	defer d.Close()
+	read := make(chan error, 1)
+	go func() { read <- d.Read(func(uintptr) bool { return false }) }()
+
+	d.readBy.Store(nanos(time.Now().Add(time.Hour)))
+	d.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	d.setTimer() // of the one for the hour
+	select {
+	case err := <-read:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the deadline was not told")
+	}
+}

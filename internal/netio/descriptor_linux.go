@@ -164,7 +164,7 @@ func (d *descriptor) Close() error {
 			return net.ErrClosed
 		}
 		if d.uses.CompareAndSwap(n, n+closing) {
-			d.setTimer(0)
+			d.setTimer()
 			if n == 0 {
 				d.destroy()
 			}
@@ -355,22 +355,26 @@ func (d *descriptor) SetWriteDeadline(t time.Time) error {
 func (d *descriptor) SetReadDeadline(t time.Time) error {
 	by := nanos(t)
 	if d.readBy.Swap(by) != by || by != 0 {
-		d.setTimer(by)
+		d.setTimer()
 	}
 	return nil
 }
 
-func (d *descriptor) setTimer(by int64) {
+// setTimer has the timer go off at the read deadline, as that is now: when several
+// set one at a time, the one that holds in the end must be told.
+func (d *descriptor) setTimer() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	by := d.readBy.Load()
 	switch {
-	case by != 0 && d.uses.Load() >= closing:
-	case by != 0 && d.timer == nil:
+	case by == 0 || d.uses.Load() >= closing:
+		if d.timer != nil {
+			d.timer.Stop()
+		}
+	case d.timer == nil:
 		d.timer = time.AfterFunc(time.Until(time.Unix(0, by)), func() { d.tell(nil) })
-	case by != 0:
+	default:
 		d.timer.Reset(time.Until(time.Unix(0, by)))
-	case d.timer != nil:
-		d.timer.Stop()
 	}
 }
 
